@@ -1,0 +1,177 @@
+"""`ImageData`: pictures of one size, their classes, and which part each belongs to."""
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cnnkit.data.split import PARTS
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Pictures that have been read, resized and split; made by `from_folder` and co.
+
+    Attributes:
+        class_names: tuple of str; the label i means `class_names[i]`.
+        image_shape: (height, width, channels) in pixels; 1 channel is grey, 3 is RGB.
+        manifest: pandas.DataFrame, one row a picture: `path`, `label` (int), `split`
+            ("train", "valid" or "test"), `content_hash` (SHA-256 of the content).
+        pixels: uint8 array of shape (n, height, width, channels), in memory or on
+            disk; row i belongs to row i of `manifest`.
+        source: str, where the pictures came from, for titles and reports.
+        notes: tuple of str, sentences on how the pictures were read and split.
+    """
+
+    class_names: tuple
+    image_shape: tuple
+    manifest: pd.DataFrame
+    pixels: np.ndarray
+    source: str = "arrays"
+    notes: tuple = ()
+
+    @property
+    def num_classes(self):
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def train(self):
+        """The training part as a `tf.data.Dataset`; see `batches`."""
+        return self.batches("train")
+
+    @property
+    def valid(self):
+        """The validation part as a `tf.data.Dataset`; see `batches`."""
+        return self.batches("valid")
+
+    @property
+    def test(self):
+        """The test part as a `tf.data.Dataset`; see `batches`."""
+        return self.batches("test")
+
+    def counts(self):
+        """Returns the number of pictures of each class in each part, as a table."""
+        table = pd.crosstab(self.manifest["label"], self.manifest["split"])
+        table = table.reindex(index=range(self.num_classes), columns=PARTS)
+        table = table.fillna(0).astype(int)
+        table.index = pd.Index(self.class_names, name="class")
+        return table.rename_axis(columns=None)
+
+    def rows(self, part):
+        """Returns the positions of the pictures of one part, in manifest order.
+
+        Args:
+            part: "train", "valid" or "test".
+
+        Returns:
+            An int array, for `manifest.iloc` and `pixels`.
+
+        Raises:
+            ValueError: there is no such part, or no picture is in it.
+        """
+        if part not in PARTS:
+            raise ValueError(f"`part` must be one of {PARTS}. Received: part={part!r}")
+        rows = np.flatnonzero(self.manifest["split"] == part)
+        if not len(rows):
+            raise ValueError(
+                f"No picture is in the {part!r} part; a class needs at least three "
+                "different pictures to be in every part. Received: "
+                f"{self.manifest['split'].value_counts().to_dict()} pictures"
+            )
+        return rows
+
+    def batches(self, part, *, batch_size=32, augment=None, seed=0, epoch=0):
+        """Returns one part as batches of pixels and labels.
+
+        The training part is shuffled: its first pass has the order of
+        (`seed`, `epoch`), its second pass that of (`seed`, `epoch + 1`), and so on,
+        whatever the machine or the number of threads. The other parts always come
+        in manifest order, so that each prediction can be traced to its file.
+
+        Args:
+            part: "train", "valid" or "test".
+            batch_size: int, the most pictures in a batch. The batches of a pass
+                differ by at most one picture, so that none is too small to learn
+                from.
+            augment: None, or a function (images, generator) -> images on a uint8
+                batch (b, height, width, channels), where `generator` is a
+                `numpy.random.Generator` that depends on (seed, epoch, batch) alone.
+                For the training part only.
+            seed: int, of the order and of `augment`.
+            epoch: int from 0, the number of the first pass.
+
+        Returns:
+            A `tf.data.Dataset` of float32 images in [0, 255], shape
+            (b, height, width, channels), and int32 labels, shape (b,). In plain
+            Keras it stands for `keras.utils.image_dataset_from_directory(...)`.
+
+        Raises:
+            ValueError: the part is unknown or empty, `batch_size` is not positive,
+                or `augment` is given for another part than "train".
+        """
+        if batch_size < 1:
+            raise ValueError(
+                f"`batch_size` counts pictures. Received: batch_size={batch_size!r}"
+            )
+        if augment is not None and part != "train":
+            raise ValueError(
+                "Only training pictures are augmented; scores on changed pictures "
+                f"would mean nothing. Received: augment with part={part!r}"
+            )
+        import tensorflow as tf  # 5 CPU-seconds that scanning a folder can do without
+
+        rows = self.rows(part)
+        labels = self.manifest["label"].to_numpy("int32")
+        steps = -(-len(rows) // batch_size)
+        edges = np.linspace(0, len(rows), steps + 1).astype(int)
+        passes = itertools.count(epoch)
+
+        @functools.lru_cache(maxsize=2)  # prefetching may reach into the next pass
+        def order(epoch):
+            if part != "train":
+                return rows
+            return np.random.default_rng((seed, epoch)).permutation(rows)
+
+        def load(epoch, step):
+            chosen = order(int(epoch))[edges[step] : edges[step + 1]]
+            images = self.pixels[chosen]
+            if augment is not None:
+                images = augment(images, np.random.default_rng((seed, epoch, step)))
+            return images, labels[chosen]
+
+        def load_in_graph(epoch, step):
+            images, batch_labels = tf.numpy_function(
+                load, (epoch, step), (tf.uint8, tf.int32)
+            )
+            images.set_shape((None, *self.image_shape))
+            batch_labels.set_shape((None,))
+            return tf.cast(images, tf.float32), batch_labels
+
+        # One number a pass, then one (epoch, step) a batch.
+        numbers = tf.data.Dataset.from_generator(
+            lambda: [next(passes)], output_signature=tf.TensorSpec((), tf.int64)
+        )
+        positions = numbers.flat_map(
+            lambda epoch: tf.data.Dataset.range(steps).map(lambda step: (epoch, step))
+        )
+        batches = positions.map(load_in_graph, num_parallel_calls=2, deterministic=True)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+        return batches.prefetch(2)
+
+
+def to_arrays(data, part):
+    """Returns one part of the pictures as NumPy arrays, in manifest order.
+
+    Args:
+        data: `ImageData`.
+        part: "train", "valid" or "test".
+
+    Returns:
+        uint8 images of shape (n, height, width, channels) and int64 labels of
+        shape (n,).
+    """
+    rows = data.rows(part)
+    return np.array(data.pixels[rows]), data.manifest["label"].to_numpy("int64")[rows]

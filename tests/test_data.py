@@ -1,0 +1,251 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from cnnkit import data
+from cnnkit.data import reading
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, "uint8")).save(path, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        for i in range(20):
+            save(
+                tmp_path / "pets" / name / f"{i}.png", rng.integers(0, 256, (40, 30, 3))
+            )
+    return tmp_path / "pets"
+
+
+def test_a_folder_of_classes_is_read_and_split(folder, capsys):
+    photos = data.from_folder(folder)
+    assert photos.class_names == ("cat", "dog")
+    assert photos.image_shape == (40, 40, 3)  # the usual longer side
+    assert photos.counts().to_numpy().tolist() == [[14, 3, 3], [14, 3, 3]]
+    assert "each class was split 70/15/15: 28 train, 6 valid, 6 test" in (
+        capsys.readouterr().out
+    )
+    row = photos.manifest.iloc[5]
+    expected = Image.open(folder / row["path"]).resize((40, 40), Image.BILINEAR)
+    np.testing.assert_array_equal(photos.pixels[5], np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"train": 10, "val": 4, "test": 6}, [10, 4, 6]),
+        ({"train": 10, "val": 4}, [8, 2, 4]),
+        ({"Train": 10, "Test": 6}, [8, 2, 6]),
+    ],
+)
+def test_part_folders_are_kept(tmp_path, parts, expected):
+    rng = np.random.default_rng(0)
+    for part, number in parts.items():
+        for name in ("cat", "dog"):
+            for i in range(number):
+                pixels = rng.integers(0, 256, (30, 30, 3))
+                save(tmp_path / part / name / f"{i}.png", pixels)
+    photos = data.from_folder(tmp_path, image_size=30)
+    assert photos.counts().loc["cat"].tolist() == expected
+    said_test = (
+        photos.manifest["path"]
+        .str.lower()
+        .str.startswith("test" if "val" not in parts or "test" in parts else "val")
+    )
+    assert (photos.manifest["split"] == "test").equals(said_test)
+
+
+def test_a_class_that_is_only_in_the_test_is_refused(tmp_path):
+    for place in ("train/cat", "train/dog", "test/cat", "test/owl"):
+        save(tmp_path / place / "1.png", np.zeros((30, 30, 3)))
+    with pytest.raises(ValueError, match="not in training.*test/owl"):
+        data.from_folder(tmp_path)
+
+
+def test_a_class_that_is_missing_from_the_test_keeps_its_label(tmp_path):
+    for place in ("train/cat", "train/dog", "train/owl", "test/owl", "test/cat"):
+        for i in range(4):
+            pixels = np.random.default_rng(len(place) + i).integers(0, 256, (30, 30, 3))
+            save(tmp_path / place / f"{i}.png", pixels)
+    photos = data.from_folder(tmp_path)
+    _, labels = data.to_arrays(photos, "test")
+    assert set(labels) == {0, 2}  # owl stays the third class
+
+
+def test_decoding_agrees_with_pillow_on_every_kind_of_picture():
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (32, 32, 3), dtype="uint8")
+    deep = rng.integers(0, 65536, (32, 32), dtype="uint16")
+    alpha = np.dstack([colour, np.full((32, 32), 0, "uint8")])
+
+    def encoded(image, **options):
+        buffer = reading.io.BytesIO()
+        image.save(buffer, **options)
+        return buffer.getvalue()
+
+    def decoded(content, grey=False):
+        return reading.decode(content, 32, 32, grey=grey)
+
+    picture = Image.fromarray(colour)
+    for kind in ("PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG"):
+        content = encoded(picture, format=kind)
+        expected = Image.open(reading.io.BytesIO(content)).convert("RGB")
+        np.testing.assert_array_equal(decoded(content), np.asarray(expected))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    turned = encoded(picture, format="PNG", exif=exif)
+    np.testing.assert_array_equal(decoded(turned), np.rot90(colour, -1))
+    see_through = encoded(Image.fromarray(alpha), format="PNG")
+    assert (decoded(see_through) == 255).all()  # laid on white
+    sixteen = decoded(encoded(Image.fromarray(deep), format="PNG"), grey=True)
+    np.testing.assert_allclose(sixteen[..., 0], deep / 257, atol=1)
+
+
+def test_batches_follow_from_seed_and_epoch_alone(folder):
+    photos = data.from_folder(folder)
+
+    def order(**options):
+        batches = photos.batches("train", batch_size=5, **options)
+        return [batch[0].numpy() for batch in batches]
+
+    twice = photos.batches("train", batch_size=5)
+    first, second = ([b[0].numpy() for b in twice] for _ in range(2))
+    np.testing.assert_equal(first, order(epoch=0))
+    np.testing.assert_equal(second, order(epoch=1))
+    assert not np.array_equal(first[0], second[0])
+    assert not np.array_equal(first[0], order(seed=1)[0])
+    assert {len(batch) for batch in first} <= {4, 5}  # no runt at the end
+    images, _ = data.to_arrays(photos, "train")
+    seen = np.concatenate(first).astype("uint8")
+    assert sorted(map(bytes, seen)) == sorted(map(bytes, images))
+
+
+def test_parts_for_evaluation_keep_the_order_of_the_manifest(folder):
+    photos = data.from_folder(folder)
+    images, labels = data.to_arrays(photos, "test")
+    batched = [batch for batch in photos.batches("test", batch_size=4)]
+    np.testing.assert_array_equal(np.concatenate([b[0] for b in batched]), images)
+    np.testing.assert_array_equal(np.concatenate([b[1] for b in batched]), labels)
+    assert batched[0][0].dtype == "float32"
+
+
+def test_augmentation_draws_from_seed_epoch_and_batch(folder):
+    photos = data.from_folder(folder)
+
+    def noise(images, generator):
+        return images // 2 + generator.integers(0, 100, images.shape, dtype="uint8")
+
+    runs = [
+        [b[0].numpy() for b in photos.batches("train", augment=noise, epoch=e)]
+        for e in (3, 3, 4)
+    ]
+    np.testing.assert_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0][0], runs[2][0])
+    with pytest.raises(ValueError, match="part='test'"):
+        photos.batches("test", augment=noise)
+
+
+def test_pixels_beyond_the_limit_lie_on_disk(folder):
+    kept = data.from_folder(folder)
+    spilled = data.from_folder(folder, memory_limit=1000)
+    assert isinstance(spilled.pixels, np.memmap)
+    assert not isinstance(kept.pixels, np.memmap)
+    np.testing.assert_array_equal(spilled.pixels, kept.pixels)
+    assert sum(1 for _ in spilled.train) == sum(1 for _ in kept.train)
+
+
+def test_arrays_of_floats_and_names_are_taken():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (30, 28, 28))
+    names = np.array(["b", "a", "c"] * 10)
+    photos = data.from_arrays(images, names, test=(images[:6], names[:6]))
+    assert photos.class_names == ("a", "b", "c")
+    assert photos.image_shape == (28, 28, 1)
+    assert photos.manifest["label"].tolist()[:3] == [1, 0, 2]
+    np.testing.assert_array_equal(photos.pixels[..., 0][:30], np.rint(images))
+    assert photos.counts()["test"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((4, 8, 8, 2)), [0, 1, 0, 1], r"\(4, 8, 8, 2\)"),
+        (np.full((4, 8, 8, 3), 0.5), [0, 1, 0, 1], "Multiply pictures in"),
+        (np.full((4, 8, 8), np.nan), [0, 1, 0, 1], "256 NaN"),
+        (np.zeros((4, 8, 8), "uint8"), [0, 1, 0], "4 pictures"),
+        (np.zeros((4, 8, 8), "uint8"), [0, 0, 0, 0], "two classes"),
+        (np.zeros((4, 8, 8), "uint8"), np.eye(4, dtype=int), "not one-hot"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        data.from_arrays(images, labels)
+
+
+def test_labels_outside_the_class_names_are_refused():
+    images = np.zeros((4, 8, 8), "uint8")
+    with pytest.raises(ValueError, match="labels from 0 to 2"):
+        data.from_arrays(images, [0, 1, 2, 1], class_names=["a", "b"])
+
+
+def test_digits_are_those_of_scikit_learn_at_32_pixels():
+    digits = data.load("digits")
+    assert digits.image_shape == (32, 32, 1)
+    assert digits.manifest["label"].tolist() == load_digits().target.tolist()
+    # Averaging each 4 x 4 block gives the small pictures back, but for the edges.
+    small = digits.pixels[..., 0].reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4))
+    ours, theirs = small.reshape(-1, 64), load_digits().images.reshape(-1, 64)
+    correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(ours, theirs, strict=True)]
+    assert min(correlations) > 0.97
+
+
+def test_sets_outside_the_package_come_from_the_named_folder(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    arrays = {
+        "x_train": rng.integers(0, 256, (60, 28, 28), dtype="uint8"),
+        "y_train": labels,
+        "x_test": rng.integers(0, 256, (20, 28, 28), dtype="uint8"),
+        "y_test": labels[:20],
+    }
+    np.savez(tmp_path / "fashion_mnist.npz", **arrays)
+    monkeypatch.setenv("CNNKIT_DATA", str(tmp_path))
+    fashion = data.load("fashion_mnist")
+    assert fashion.class_names[9] == "Ankle boot"
+    images, test_labels = data.to_arrays(fashion, "test")
+    np.testing.assert_array_equal(images[..., 0], arrays["x_test"])
+    np.testing.assert_array_equal(test_labels, arrays["y_test"])
+
+
+def test_a_set_that_is_nowhere_gives_a_clear_error(tmp_path, monkeypatch):
+    import keras
+
+    def offline():
+        raise Exception("URL fetch failure")
+
+    monkeypatch.delenv("CNNKIT_DATA", raising=False)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", offline)
+    with pytest.raises(FileNotFoundError, match="cifar10.npz.*CNNKIT_DATA"):
+        data.load("cifar10")
+    with pytest.raises(ValueError, match="name='imagenet'"):
+        data.load("imagenet")
+
+
+def test_reading_a_folder_does_not_import_tensorflow(folder):
+    code = (
+        "import sys; from cnnkit import data; data.from_folder(sys.argv[1]); "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code, folder], env=environment)
+    assert done.returncode == 0
