@@ -10,7 +10,6 @@ from cnnkit.data import folders, reading
 from cnnkit.data.image_data import ImageData
 from cnnkit.data.split import split
 
-
 LARGEST = 224  # pixels a side where none is asked for: what most backbones have seen
 
 

@@ -1,0 +1,184 @@
+"""The main job in a terminal: `cnnkit train FOLDER`, `cnnkit predict MODEL PICTURE`.
+
+Nothing heavy is imported until there is something to do, so that `--help` is quick.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+SMALL = 96  # pixels; under that, and without weights, a small network learns best
+
+
+def main(arguments=None):
+    """Runs the command line.
+
+    Args:
+        arguments: list of str, or None for those of the process.
+
+    Returns:
+        int, the exit status: 0 when all went well, 1 when a picture could not be
+        read, 2 when the command could not be carried out, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up talk
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"cnnkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ncnnkit: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="cnnkit", description="From a folder of pictures to a classifier."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser(
+        "train",
+        help="train a classifier on a folder and write a report",
+        description="Reads a folder with one subfolder of pictures for each class (or "
+        "with train/, val/ and test/ of such), trains a classifier, and writes a "
+        "report, the model and the table of predictions.",
+    )
+    train.add_argument("folder", type=Path, metavar="FOLDER")
+    train.add_argument(
+        "--minutes", type=float, default=2.0, metavar="N",
+        help="how long to train (default: 2)",
+    )  # fmt: skip
+    train.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="where to write (default: runs/FOLDER); if there are files in it, "
+        "DIR-2, DIR-3 ... is taken",
+    )  # fmt: skip
+    train.add_argument(
+        "--image-size", type=int, metavar="P",
+        help="side in pixels that pictures are resized to (default: as they are, "
+        "at most 224, or 96 where no ImageNet weights are at hand)",
+    )  # fmt: skip
+    train.add_argument(
+        "--seed", type=int, default=0, metavar="S",
+        help="of the split and of training (default: 0)",
+    )  # fmt: skip
+    train.set_defaults(run=_train)
+
+    predict = commands.add_parser(
+        "predict",
+        help="name pictures with a trained model",
+        description="Prints the likeliest classes of each picture.",
+    )
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
+    predict.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
+    predict.add_argument(
+        "--top", type=int, default=3, metavar="K", help="classes shown (default: 3)"
+    )
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _train(options):
+    if not options.minutes > 0:
+        raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
+    print("starting Keras", flush=True)
+    from cnnkit import data, evaluation, report, saving, transfer
+
+    side = options.image_size or data.usual_side(options.folder)
+    use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
+    if options.image_size is None:
+        side = min(side, data.load.LARGEST if use_weights else SMALL)
+    photos = data.from_folder(options.folder, image_size=side, seed=options.seed)
+    out = _own_folder(options.out or Path("runs") / photos.source)
+
+    model, history = _trained(photos, use_weights, options)
+    saving.save(model, out / "model.keras", photos.class_names)
+    table = evaluation.predict(model, photos)
+    table.to_csv(out / "predictions.csv", index=False)
+    photos.manifest.to_csv(out / "manifest.csv", index=False)
+    report.write(model, photos, history, out / "report.html")
+
+    scores = evaluation.scores(*evaluation.arrays(table))
+    value, low, high = scores.loc[("all classes", "accuracy"), ["value", "low", "high"]]
+    print(
+        f"\nOf {len(table)} test pictures, {value:.0%} are named correctly "
+        f"(95 % interval {low:.0%} to {high:.0%}).\n"
+        f"  report  {out / 'report.html'}\n"
+        f"  model   {out / 'model.keras'}\n"
+        f"  try it  cnnkit predict {out / 'model.keras'} PICTURE\n"
+        f"  learn   open notebooks/exercises/00_five_lines.ipynb in JupyterLab"
+    )
+    return 0
+
+
+def _trained(photos, use_weights, options):
+    """Builds and trains what suits these pictures: (model, history)."""
+    import keras
+
+    from cnnkit import models, training, transfer
+
+    keras.utils.set_random_seed(options.seed)
+    shape, num_classes = photos.image_shape, photos.num_classes
+    if use_weights:
+        model = transfer.classifier("mobilenet", num_classes, image_shape=shape)
+        recipe = training.fine_tune
+    else:
+        why = "no ImageNet weights are at hand"
+        if shape[0] < SMALL:
+            why = f"pictures are smaller than {SMALL} pixels"
+        print(f"training small_cnn from scratch, as {why}")
+        model = models.small_cnn(num_classes=num_classes, input_shape=shape)
+        recipe = training.fit
+    return model, recipe(model, photos, minutes=options.minutes, seed=options.seed)
+
+
+def _own_folder(wanted):
+    """Makes a folder for this run alone, with a number where the name is taken."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.is_dir() or any(folder.iterdir()):
+                number += 1
+                continue
+        return folder
+
+
+def _predict(options):
+    import numpy as np
+
+    from cnnkit import saving
+    from cnnkit.data import reading
+
+    model, class_names = saving.load(options.model)
+    height, width, channels = model.input_shape[1:]
+    status = 0
+    for path in options.pictures:
+        try:
+            content = path.read_bytes()
+            native = reading.open_picture(content).size
+            size = height or native[1], width or native[0]
+            image = reading.decode(content, *size, grey=channels == 1)
+        except (OSError, ValueError) as error:
+            print(f"{str(path)!r}: {error}", file=sys.stderr)
+            status = 1
+            continue
+        probabilities = model.predict_on_batch(image[np.newaxis].astype("float32"))[0]
+        likeliest = np.argsort(-probabilities, kind="stable")[: options.top]
+        names = class_names or [f"class {i}" for i in range(len(probabilities))]
+        print(
+            str(path),
+            *(f"{names[i]} {probabilities[i]:.1%}" for i in likeliest),
+            sep="\t",
+        )
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

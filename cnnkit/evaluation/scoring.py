@@ -1,0 +1,248 @@
+"""Scores: labels and probabilities to numbers, each with its interval."""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from cnnkit.evaluation.intervals import bootstrap, wilson
+
+
+def scores(
+    labels, probabilities, *, class_names=None, confidence=0.95, replicates=2000, seed=0
+):
+    """Returns accuracy, precision, recall and F1 with intervals, as a table.
+
+    Accuracy counts pictures, so large classes rule it. Balanced accuracy (the mean of
+    the recalls) and macro F1 (the mean of the F1 scores) count every class alike.
+
+    Where there is nothing to count the value is NaN: precision of a class that was
+    never predicted (scikit-learn says 0 and warns), recall and F1 of a class without
+    pictures. Classes without pictures are left out of balanced accuracy and macro F1,
+    as scikit-learn's `balanced_accuracy_score` leaves them out. All other values equal
+    scikit-learn's.
+
+    The intervals are Wilson's for accuracy, precision and recall. F1 = 2J / (1 + J),
+    where J is the share of hits among the pictures that are of the class or were taken
+    for it, so Wilson's serves there too. Balanced accuracy and macro F1 get bootstrap
+    percentiles, with a smallest width (see the comment in the code). They describe the
+    luck in the choice of these test pictures and nothing else: not another training
+    run, nor pictures of another kind.
+
+    Args:
+        labels: int array of shape (n,), the true classes, 0 to num_classes - 1.
+        probabilities: float array of shape (n, num_classes), rows summing to 1. Of
+            equal probabilities the first class counts as predicted.
+        class_names: one str a class, in the order of the columns; None numbers them:
+            "class 0", "class 1", ...
+        confidence: float between 0 and 1, the share of such intervals that contain
+            the true value.
+        replicates: int, bootstrap samples, at least 100.
+        seed: int, for the bootstrap.
+
+    Returns:
+        A `pandas.DataFrame` indexed by ("class", "score"), with columns "value",
+        "low", "high" (all in [0, 1]) and "pictures", how many pictures the value rests
+        on (precision: those predicted as the class; recall and F1: those of the
+        class). The first rows are ("all classes", "accuracy"), "balanced accuracy"
+        and "macro F1"; then "precision", "recall" and "F1" of each class.
+
+    Raises:
+        ValueError: labels, probabilities, names, confidence or replicates are not as
+            above.
+
+    Example:
+        >>> table = scores([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+        >>> float(table.loc[("class 1", "precision"), "value"])
+        0.5
+    """
+    labels, probabilities = checked(labels, probabilities)
+    num_classes = probabilities.shape[1]
+    if class_names is None:
+        class_names = [f"class {i}" for i in range(num_classes)]
+    names = list(class_names)
+    if len(names) != num_classes or len(set(names)) != num_classes:
+        raise ValueError(
+            "`class_names` must be one name a column of `probabilities`, no two alike. "
+            f"Received: {len(names)} names, {len(set(names))} of them different, for "
+            f"{num_classes} columns"
+        )
+    if not 0 < confidence < 1 or replicates < 100:
+        raise ValueError(
+            "`confidence` must lie between 0 and 1, such as 0.95, and `replicates` be "
+            "at least 100, or the ends of the interval are noise. "
+            f"Received: confidence={confidence!r}, replicates={replicates!r}"
+        )
+
+    # The confusion matrix as a list of its non-empty cells: with 3,000 classes it has
+    # 9,000,000 cells, but never more non-empty ones than there are pictures.
+    cells, counts = np.unique(
+        labels * num_classes + probabilities.argmax(axis=1), return_counts=True
+    )
+    true, taken = np.divmod(cells, num_classes)
+    ones, here = np.ones(len(cells)), np.arange(len(cells))
+    to_true = sparse.csr_array((ones, (here, true)), (len(cells), num_classes))
+    to_taken = sparse.csr_array((ones, (here, taken)), (len(cells), num_classes))
+
+    def by_class(counts):
+        """Counts (r, cells) to hits, pictures of and as each class (r, num_classes)."""
+        return counts * (true == taken) @ to_true, counts @ to_true, counts @ to_taken
+
+    def means(counts):
+        """Counts (r, cells) to balanced accuracy and macro F1, shape (r, 2)."""
+        hits, of_class, as_class = by_class(counts)
+        present = of_class > 0  # in a bootstrap sample a rare class may be missing
+        recalls = hits / np.maximum(of_class, 1)  # 0 where missing: adds nothing
+        f1s = 2 * hits / np.maximum(of_class + as_class, 1)
+        sums = np.stack([recalls.sum(axis=1), f1s.sum(axis=1)], axis=1)
+        return sums / present.sum(axis=1, keepdims=True)
+
+    hits, of_class, as_class = (count[0] for count in by_class(counts[None]))
+    present = of_class > 0
+    either = np.where(present, of_class + as_class - hits, 0)
+    with np.errstate(invalid="ignore"):
+        precision, recall, overlap = hits / as_class, hits / of_class, hits / either
+    precision_ends = wilson(hits, as_class, confidence=confidence)
+    recall_ends = wilson(hits, of_class, confidence=confidence)
+    overlap_ends = wilson(hits, either, confidence=confidence)
+    f1, *f1_ends = (2 * share / (1 + share) for share in (overlap, *overlap_ends))
+
+    low, high = bootstrap(
+        counts, means, confidence=confidence, replicates=replicates, seed=seed
+    )
+    # A class that was right in 5 of 5 pictures is right in every bootstrap sample, as
+    # if it could not fail. Wilson knows better: 0.57 to 1. So an interval reaches at
+    # least as far as the recalls' margins together, added like independent errors: the
+    # root of the sum of squares (Zou and Donner, "Construction of confidence limits
+    # about effect measures", Statistics in Medicine 2008).
+    mean = means(counts[None])[0]
+    below, above = recall - recall_ends[0], recall_ends[1] - recall
+    low = np.minimum(low, mean - np.linalg.norm(below[present]) / present.sum())
+    high = np.maximum(high, mean + np.linalg.norm(above[present]) / present.sum())
+    low, high = np.clip([low, high], 0, 1)
+
+    n = len(labels)
+    accuracy_ends = wilson(hits.sum(), n, confidence=confidence)
+    rows = [
+        [hits.sum() / n, *accuracy_ends, n],
+        [mean[0], low[0], high[0], n],
+        [mean[1], low[1], high[1], n],
+    ]
+    of_classes = [
+        [precision, *precision_ends, as_class],
+        [recall, *recall_ends, of_class],
+        [f1, *f1_ends, of_class],
+    ]
+    rows += [*np.array(of_classes).transpose(2, 0, 1).reshape(-1, 4)]
+    kinds = ["accuracy", "balanced accuracy", "macro F1"]
+    index = [("all classes", kind) for kind in kinds]
+    index += [(name, kind) for name in names for kind in ("precision", "recall", "F1")]
+    return pd.DataFrame(
+        np.array(rows, "float64"),
+        index=pd.MultiIndex.from_tuples(index, names=["class", "score"]),
+        columns=["value", "low", "high", "pictures"],
+    ).astype({"pictures": "int64"})
+
+
+def confusion_matrix(labels, probabilities):
+    """Counts how often each class was taken for each class.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+
+    Returns:
+        int64 array of shape (num_classes, num_classes): row i, column j counts the
+        pictures of class i that the model took for class j.
+
+    Raises:
+        ValueError: `labels` or `probabilities` are not as above.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    k = probabilities.shape[1]
+    pairs = labels * k + probabilities.argmax(axis=1)
+    return np.bincount(pairs, minlength=k * k).reshape(k, k)
+
+
+def top_losses(labels, probabilities, k=9):
+    """Finds the pictures that surprised the model most.
+
+    The loss of a picture is its cross-entropy, -log(probability of the true class):
+    0.7 nats for even odds, and the more, the surer the model was of something else.
+    Look at these pictures first: many are mislabelled, cut off or ambiguous.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        k: int, how many pictures, at least 1.
+
+    Returns:
+        `indices`, int64, shape (min(k, n),), highest loss first, equal losses in the
+        order of the pictures; and `losses`, float64 of the same shape, in nats. A
+        probability of 0 counts as the smallest ordinary float32, which is 87.3 nats.
+
+    Raises:
+        ValueError: `labels`, `probabilities` or `k` are not as above.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1 picture. Received: k={k!r}")
+    of_truth = probabilities[np.arange(len(labels)), labels].astype("float64")
+    losses = -np.log(np.clip(of_truth, np.finfo("float32").tiny, 1))
+    indices = np.argsort(-losses, kind="stable")[:k]
+    return indices, losses[indices]
+
+
+def checked(labels, probabilities):
+    """Returns labels (int64) and probabilities as arrays, or says what is wrong.
+
+    Args:
+        labels: int array-like of shape (n,).
+        probabilities: float array-like of shape (n, num_classes).
+
+    Returns:
+        The two as numpy arrays.
+
+    Raises:
+        ValueError: shapes, whole numbers, ranges or row sums are wrong, or a value is
+            not finite.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2 or not len(probabilities):
+        raise ValueError(
+            "`probabilities` must have shape (n, num_classes), with at least 1 picture "
+            "and 2 classes. One number p a picture, from a sigmoid, becomes two: "
+            f"[1 - p, p]. Received: shape {probabilities.shape}"
+        )
+    n, num_classes = probabilities.shape
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must be whole numbers, one a picture, shape ({n},). One-hot "
+            "labels become numbers by labels.argmax(axis=1). "
+            f"Received: shape {labels.shape}, dtype {labels.dtype}"
+        )
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        raise ValueError(
+            f"`labels` must lie between 0 and {num_classes - 1}, as there are "
+            f"{num_classes} columns of probabilities. Received: label "
+            f"{labels[outside][0]} at row {outside.argmax()}"
+        )
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            "`probabilities` must be finite. NaN means that the training diverged: "
+            "train again with a smaller learning rate, and look for NaN in the "
+            f"pictures. Received: NaN or infinity in {broken.sum()} of {n} rows, first "
+            f"in row {broken.argmax()}"
+        )
+    sums = probabilities.sum(axis=1, dtype="float64")
+    wrong = (abs(sums - 1) > 1e-3) | (probabilities < 0).any(axis=1)
+    if wrong.any():
+        row = wrong.argmax()
+        raise ValueError(
+            "Each row of `probabilities` must be 0 or more and sum to 1. For a model "
+            "that ends in logits, apply keras.ops.softmax first. Received: row "
+            f"{row} from {probabilities[row].min():.4g} to "
+            f"{probabilities[row].max():.4g}, sum {sums[row]:.4g}"
+        )
+    return labels.astype("int64"), probabilities

@@ -1,0 +1,141 @@
+"""The table of answers: one row a picture, from file name to probabilities."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from cnnkit.evaluation.scoring import checked
+
+
+def predict(model, photos, part="test", *, batch_size=64):
+    """Returns a table of what the model says about each picture of one part.
+
+    In plain Keras this is `model.predict(photos.batches("test"))`, put beside the
+    file and the true class of each picture.
+
+    Args:
+        model: `keras.Model` from pixels in [0, 255] to probabilities, shape
+            (batch, num_classes); where it has several outputs, the last one counts.
+        photos: an `ImageData` with the classes that the model was trained on.
+        part: "train", "valid" or "test".
+        batch_size: int, how many pictures are computed at once. It changes memory and
+            time, not the answers.
+
+    Returns:
+        A `pandas.DataFrame`, one row a picture in the order of `photos.manifest`
+        (which is also that of `data.to_arrays`), with the columns "file" (str),
+        "label" and "predicted" (categorical, categories in the order of
+        `class_names`), "confidence" (the largest probability), and for each class
+        a column "p(<class name>)" (float). Of equal probabilities the first class
+        counts as predicted.
+
+    Raises:
+        ValueError: the part has no pictures; the pictures do not fit the model's
+            input; the model's outputs do not fit the classes, or are not
+            probabilities.
+    """
+    class_names = list(photos.class_names)
+    rows = photos.manifest[photos.manifest["split"] == part]
+    if rows.empty:
+        sizes = photos.manifest["split"].value_counts(sort=False).to_dict()
+        raise ValueError(
+            "`part` must name a part that has pictures. Here the parts and their "
+            f"pictures are {sizes}. Received: part={part!r}"
+        )
+    if part == "train":
+        # Training batches are shuffled, so no answer could be traced to its file.
+        # Parts that are measured keep their order: let the two parts change names.
+        swapped = photos.manifest["split"].replace({"train": "test", "test": "train"})
+        photos = replace(photos, manifest=photos.manifest.assign(split=swapped))
+        part = "test"
+    batches = photos.batches(part, batch_size=batch_size)
+    _check_input(model, tuple(batches.element_spec[0].shape)[1:])
+    _check_width(getattr(model, "output_shape", None), class_names)
+
+    # One call: every further call of `predict` would cost 50 ms before it starts.
+    answers = model.predict(batches, verbose=0)
+    answers = answers[-1] if isinstance(answers, list | tuple) else answers
+    _check_width(np.shape(answers), class_names)
+    labels, probabilities = checked(rows["label"], np.asarray(answers, "float32"))
+
+    facts = pd.DataFrame(
+        {
+            "file": rows["path"].to_numpy(),
+            "label": pd.Categorical.from_codes(labels, class_names),
+            "predicted": pd.Categorical.from_codes(
+                probabilities.argmax(axis=1), class_names
+            ),
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    columns = [f"p({name})" for name in class_names]
+    return pd.concat([facts, pd.DataFrame(probabilities, columns=columns)], axis=1)
+
+
+def arrays(table):
+    """Returns the labels and probabilities inside a table of `predict`.
+
+    Args:
+        table: `pandas.DataFrame` from `predict`, or some of its rows; also one that
+            was written to CSV and read again.
+
+    Returns:
+        `labels`, int64, shape (n,), and `probabilities`, float64, shape
+        (n, num_classes), in the order of the table's rows and "p(...)" columns.
+
+    Raises:
+        ValueError: a column is missing, or a label has no probability column.
+    """
+    columns = [
+        c for c in map(str, table.columns) if c.startswith("p(") and c[-1] == ")"
+    ]
+    if "label" not in table.columns or not columns:
+        raise ValueError(
+            "`table` must have the columns that `evaluation.predict` writes: 'label', "
+            f"and 'p(<class name>)' for each class. Received: {list(table.columns)}"
+        )
+    number = {column[2:-1]: i for i, column in enumerate(columns)}
+    labels = np.array([number.get(str(name), -1) for name in table["label"]], "int64")
+    if (labels < 0).any():
+        lost = table["label"].iloc[int(np.argmin(labels))]
+        raise ValueError(
+            "Each label needs its column of probabilities, 'p(<label>)'. "
+            f"Received: label {lost!r} without one"
+        )
+    return labels, table[columns].to_numpy("float64")
+
+
+def _check_input(model, picture):
+    """Compares the size of the pictures with the input that the model was built for."""
+    wanted = getattr(model, "input_shape", None)  # None: a model that takes any shape
+    if not isinstance(wanted, tuple) or len(wanted) != 4:
+        return
+    wanted = wanted[1:]
+    if all(w in (None, p) for w, p in zip(wanted, picture, strict=True)):
+        return
+    height, width, channels = wanted
+    if channels not in (None, picture[2]):
+        remedy = f"grey={channels == 1}"
+    else:
+        remedy = f"image_size={height if height == width else (height, width)}"
+    want, have = (
+        "x".join("any" if side is None else str(side) for side in shape)
+        for shape in (wanted, picture)
+    )
+    raise ValueError(
+        f"The model wants pictures of {want} (height x width x channels): load them "
+        f"with {remedy}. Received: photos of {have}"
+    )
+
+
+def _check_width(shape, class_names):
+    """Compares the number of outputs, where it is known, with that of the classes."""
+    shape = shape[-1] if isinstance(shape, list) else shape
+    if shape is not None and (len(shape) != 2 or shape[1] != len(class_names)):
+        raise ValueError(
+            "The model must give one probability a class, shape (pictures, "
+            f"{len(class_names)}): use the pictures whose classes it was trained on, "
+            f"or build it with num_classes={len(class_names)}. "
+            f"Received: output shape {tuple(shape)}"
+        )

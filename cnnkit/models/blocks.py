@@ -1,0 +1,152 @@
+"""What every family shares: the first layers, one convolution, the last layers.
+
+A residual block or a patch embedding is not here. It stands in its family's file,
+beside the paper that it comes from.
+"""
+
+import keras
+from keras import layers
+
+
+def pixels(input_shape):
+    """Opens a model: takes float pixels in [0, 255] and scales them to [-1, 1].
+
+    The scaling is a layer of the model, so a saved file is complete: nobody has to
+    remember how the pictures were prepared.
+
+    Args:
+        input_shape: (height, width, channels), without the batch; height and width
+            are whole numbers of pixels or None (any size), channels is 3 (colour)
+            or 1 (grey).
+
+    Returns:
+        The input tensor "pixels", shape (batch, height, width, channels), and the
+        scaled tensor of the same shape.
+
+    Raises:
+        ValueError: `input_shape` is not such a triple.
+    """
+    if not _is_image_shape(input_shape):
+        raise ValueError(
+            "`input_shape` must be (height, width, channels): whole numbers of "
+            "pixels, or None for any size, and then 3 channels for colour or 1 for "
+            "grey. Leave the batch out; for a grey picture of shape (28, 28) write "
+            f"(28, 28, 1). Received: input_shape={input_shape!r}"
+        )
+    inputs = keras.Input(tuple(input_shape), name="pixels")
+    return inputs, layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+
+
+def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
+    """Applies a convolution, batch normalisation and (mostly) a ReLU.
+
+    The picture is padded by the same number of zeros on all four sides, as in the
+    papers. Keras' own "same" padding is lopsided when the stride is 2: on an even
+    size it adds zeros at the bottom and right only.
+
+    The convolution keeps its bias, although batch normalisation takes it out again,
+    because weights published by keras.applications contain one.
+
+    Args:
+        x: tensor, shape (batch, height, width, channels).
+        filters: int, number of output channels.
+        kernel_size: odd int, height and width of the window in pixels.
+        strides: int, pixels that the window moves each time.
+        relu: bool, whether a ReLU follows. False where paths are added first.
+        name: str, prefix of the layers' names; the last one is `name` + "_relu" or
+            `name` + "_bn".
+
+    Returns:
+        A tensor, shape (batch, ceil(height / strides), ceil(width / strides),
+        filters).
+
+    Raises:
+        ValueError: `kernel_size` is even, so that no padding centres it on a pixel.
+    """
+    if kernel_size % 2 == 0:
+        raise ValueError(
+            "`kernel_size` must be odd (1, 3, 5, 7), so that the window has a pixel "
+            f"in its middle. Received: kernel_size={kernel_size!r}"
+        )
+    padding = "same"
+    if strides > 1 and kernel_size > 1:
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        kernel_initializer="he_normal",  # keeps the variance through a ReLU
+        name=f"{name}_conv",
+    )(x)
+    # Momentum 0.9 instead of Keras' 0.99: a short training has few steps, and the
+    # averages that prediction relies on must keep up with it. The epsilon is that of
+    # keras.applications, so that its weights give its outputs.
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1.001e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def classify(inputs, x, num_classes, *, name, dropout=0.0):
+    """Closes a model: features, their average, one number a class, probabilities.
+
+    The four layers have the same names in every family: "features" for Grad-CAM,
+    "pooled" for embeddings, "logits" for distillation and calibration, and
+    "probabilities".
+
+    Args:
+        inputs: the input tensor of the model.
+        x: tensor, the last feature map, shape (batch, h, w, c).
+        num_classes: int, at least 2.
+        name: str, name of the model.
+        dropout: float in [0, 1), share of the pooled features that is set to 0 in
+            each training step; with 0 there is no such layer.
+
+    Returns:
+        An uncompiled `keras.Model` from `inputs` to probabilities, shape
+        (batch, num_classes), float32 under every dtype policy. "features" has the
+        shape of `x`, "pooled" (batch, c), "logits" (batch, num_classes).
+
+    Raises:
+        ValueError: `num_classes` is under 2 or not whole, `dropout` is outside
+            [0, 1), or `x` is not a feature map.
+    """
+    if not _is_whole(num_classes) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be a whole number of at least 2: a classifier "
+            "chooses between classes. For a yes-or-no question take 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(
+            "`dropout` is the share of features that is switched off, so it must be "
+            f"at least 0 and under 1. Received: dropout={dropout!r}"
+        )
+    if len(x.shape) != 4:
+        raise ValueError(
+            "`x` must be a feature map of shape (batch, height, width, channels): "
+            "take it before any pooling or flattening. "
+            f"Received: x with shape {tuple(x.shape)}"
+        )
+    x = layers.Identity(name="features")(x)  # so that every family has this name
+    x = layers.GlobalAveragePooling2D(name="pooled")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    # A 16-bit policy would round the logits to two or three digits, and the
+    # probabilities with them. These two layers are small: they stay in 32 bits.
+    x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    outputs = layers.Softmax(dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _is_whole(number):
+    """Whether `number` counts things: an int of Python or NumPy, but not True."""
+    return hasattr(number, "__index__") and not isinstance(number, bool)
+
+
+def _is_image_shape(shape):
+    if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+        return False
+    height, width, channels = shape
+    sides = all(s is None or (_is_whole(s) and s > 0) for s in (height, width))
+    return sides and _is_whole(channels) and channels in (1, 3)

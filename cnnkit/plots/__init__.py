@@ -1,0 +1,12 @@
+"""Plots: arrays in, a matplotlib Figure out. No other room imports matplotlib.
+
+Each figure is about 8 inches wide, for a notebook and for a projector, on white, in
+colours that colour-blind readers can tell apart. A notebook shows it once, as a cell's
+last value, and nothing keeps it in memory afterwards.
+"""
+
+from cnnkit.plots.figures import confusion_matrix, training_curves
+from cnnkit.plots.grid import image_grid
+from cnnkit.plots.names import legible
+
+__all__ = ["confusion_matrix", "image_grid", "legible", "training_curves"]

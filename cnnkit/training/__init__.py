@@ -1,0 +1,6 @@
+"""Training: from scratch with `fit`, or on a backbone that has weights, `fine_tune`."""
+
+from cnnkit.training.fine_tuning import fine_tune, unfreeze_top
+from cnnkit.training.recipe import fit
+
+__all__ = ["fine_tune", "fit", "unfreeze_top"]

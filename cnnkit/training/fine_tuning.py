@@ -1,0 +1,178 @@
+"""Fine-tunes a classifier on a backbone that has weights: the head, then the top."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnkit.training.recipe import (
+    INTERRUPTED,
+    SCRATCH_RATE,
+    Recipe,
+    check,
+    join,
+    train_phase,
+)
+from cnnkit.training.watch import Course
+
+HEAD_RATE = 1e-2  # peak learning rate for a head alone
+HEAD_EPOCHS = 30  # on cached features an epoch costs next to nothing
+HEAD_SHARE = 0.3  # of the minutes, at most, for the features and the head
+
+
+def fine_tune(
+    model,
+    data,
+    *,
+    epochs=None,
+    minutes=None,
+    batch_size=32,
+    learning_rate=3e-4,
+    weight_decay=0.02,
+    unfreeze=0.5,
+    patience=None,
+    augment=None,
+    seed=0,
+    verbose=1,
+):
+    """Trains a classifier on a frozen backbone: first its head, then the top layers.
+
+    The head alone learns on features that the backbone computes once. Then the top
+    of the backbone is unfrozen and all of it learns at a small rate. BatchNorm layers
+    of the backbone stay frozen one by one, since their statistics move otherwise
+    (Keras issue 20285). Where nothing is frozen, as with random weights, there is
+    nothing to keep: the whole model is trained by `fit` at its own rate.
+
+    In plain Keras it stands for a `fit` with `backbone.trainable = False`, then
+    unfreezing, compiling again and a second `fit`.
+
+    Args:
+        model: `keras.Model` with the layers "features" and "pooled", such as
+            `transfer.classifier` returns.
+        data: `ImageData`.
+        epochs: int, passes over the training pictures after the head is trained.
+        minutes: float, wall-clock minutes for everything; this, or `epochs`, or both.
+        batch_size: int, pictures in a training step.
+        learning_rate: float, the peak of the second phase.
+        weight_decay: float, as for `fit`.
+        unfreeze: float in [0, 1], share of the backbone's layers, counted from the
+            top, that is unfrozen; with 0 only the head is trained.
+        patience: int or None, as for `fit`.
+        augment: None or a function, as for `ImageData.batches`; the second phase only.
+        seed: int, as for `fit`.
+        verbose: 0 or 1, as for `fit`.
+
+    Returns:
+        One `keras.callbacks.History` of both phases, as for `fit`.
+
+    Raises:
+        ValueError: as for `fit`, or `unfreeze` is outside [0, 1], or the model has
+            no layer "pooled".
+
+    Example:
+        >>> model = transfer.classifier("mobilenet", 5, image_shape=(160, 160, 3))
+        >>> history = fine_tune(model, photos, minutes=5)
+    """
+    if not 0 <= unfreeze <= 1:
+        raise ValueError(
+            "`unfreeze` is a share of the backbone's layers, from 0 to 1. Received: "
+            f"unfreeze={unfreeze!r}"
+        )
+    check(model, data, epochs, minutes)
+    course = Course(minutes)
+    train = data.batches("train", batch_size=batch_size, augment=augment, seed=seed)
+    valid = data.batches("valid", batch_size=batch_size)
+    recipe = Recipe(learning_rate, weight_decay, patience, verbose)
+    if all(layer.trainable for layer in _backbone_layers(model)):
+        recipe = recipe._replace(learning_rate=SCRATCH_RATE)
+        phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
+        return join([phase], course, verbose)
+
+    for_head = course.part(HEAD_SHARE)
+    head, features, valid_features = _cached_head(model, data, batch_size, for_head)
+    head_recipe = recipe._replace(learning_rate=HEAD_RATE)
+    phases = [
+        train_phase(
+            "head", head, features, valid_features, head_recipe, for_head, HEAD_EPOCHS
+        )
+    ]
+    if unfreeze and phases[0].params["stopped"] != INTERRUPTED:
+        name = f"top {unfreeze_top(model, unfreeze)} layers"
+        rest = course.part(1.0)
+        loss_before = min(phases[0].history["val_loss"], default=None)
+        phases.append(
+            train_phase(
+                name, model, train, valid, recipe, rest, epochs, loss_before=loss_before
+            )
+        )
+    return join(phases, course, verbose)
+
+
+def unfreeze_top(model, share):
+    """Makes the top of a backbone trainable, except its BatchNorm layers.
+
+    BatchNorm layers stay frozen each by its own `trainable=False`: that keeps their
+    statistics as they are, which calling the backbone with `training=False` does not
+    (Keras issue 20285). Compile the model afterwards, else nothing changes.
+
+    Args:
+        model: `keras.Model` with a layer "features"; what stands before it is the
+            backbone.
+        share: float in [0, 1], share of the backbone's layers, from the top.
+
+    Returns:
+        int, the number of layers with weights that will now learn.
+    """
+    layers = _backbone_layers(model)
+    first = round(len(layers) * (1 - share))
+    for position, layer in enumerate(layers):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= first and not is_norm
+    return sum(bool(layer.trainable_weights) for layer in layers)
+
+
+def _cached_head(model, data, batch_size, course):
+    """The head as a model of its own, and the features it learns from.
+
+    The backbone is frozen, so its output for a picture never changes: it is computed
+    once for each picture instead of once for each epoch. If the time of `course` runs
+    out first, the head learns from the pictures that have been seen by then.
+    """
+    pooled = model.get_layer("pooled")
+    backbone = keras.Model(model.input, pooled.output)
+    inputs = keras.Input(pooled.output.shape[1:])
+    x = inputs
+    for layer in model.layers[model.layers.index(pooled) + 1 :]:
+        x = layer(x)  # the same layers: what the head learns, the model knows
+    head = keras.Model(inputs, x, name=f"{model.name}_head")
+
+    def features(part):
+        outputs, labels, told = [], [], time.monotonic()
+        batches = data.batches(part, batch_size=batch_size)
+        for number, (images, batch_labels) in enumerate(batches, start=1):
+            outputs.append(backbone.predict_on_batch(images))
+            labels.append(batch_labels.numpy())
+            if time.monotonic() - told > 15:
+                told = time.monotonic()
+                print(f"features of {part} pictures: {number / len(batches):.0%}")
+            if part == "train" and course.share() > 0.7:
+                break
+        return np.concatenate(outputs), np.concatenate(labels)
+
+    valid = tf.data.Dataset.from_tensor_slices(features("valid")).batch(256)
+    arrays = features("train")
+    train = tf.data.Dataset.from_tensor_slices(arrays)
+    train = train.shuffle(len(arrays[1]), seed=0).batch(batch_size)
+    return head, train, valid
+
+
+def _backbone_layers(model):
+    names = [layer.name for layer in model.layers]
+    if "features" not in names or "pooled" not in names:
+        raise ValueError(
+            "The model needs layers named 'features' (the backbone's output) and "
+            "'pooled'; build it with transfer.classifier, or train it with "
+            f"training.fit. Received: a model whose last layers are {names[-4:]}"
+        )
+    return model.layers[: names.index("features")]

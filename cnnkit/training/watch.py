@@ -1,0 +1,174 @@
+"""Callbacks that steer a run: its clock, learning rate, best weights and progress."""
+
+import math
+import time
+
+import keras
+import numpy as np
+
+RISE = 0.25  # share of a run in which the learning rate rises
+
+
+class Course:
+    """A run's way from 0 to 1: by steps, by minutes, or by whichever is further.
+
+    Args:
+        minutes: float, wall-clock minutes, or None for no limit.
+    """
+
+    def __init__(self, minutes=None):
+        self.start = time.monotonic()
+        self.seconds = math.inf if minutes is None else 60 * minutes
+        self.steps, self.steps_done = math.inf, 0
+
+    def part(self, share):
+        """Returns a course that starts now and ends after a share of this one.
+
+        Args:
+            share: float in (0, 1].
+        """
+        return Course(share * self.left() / 60)
+
+    def elapsed(self):
+        """Returns the seconds since the start."""
+        return time.monotonic() - self.start
+
+    def left(self):
+        """Returns the seconds until the end, never under 0; infinite without limit."""
+        return max(0.0, self.seconds - self.elapsed())
+
+    def share(self):
+        """Returns how far the run is, from 0 to 1."""
+        return min(
+            1.0, max(self.steps_done / self.steps, self.elapsed() / self.seconds)
+        )
+
+
+class OneCycle(keras.callbacks.Callback):
+    """Sets the learning rate before each step, and ends the run when time is up.
+
+    Args:
+        peak: float, the highest learning rate.
+        course: `Course` of the run.
+    """
+
+    def __init__(self, peak, course):
+        super().__init__()
+        self.peak, self.course = peak, course
+        self.time_is_up, self.test_seconds = False, None
+
+    def rate(self, share):
+        """Returns the learning rate at a share of the run.
+
+        Args:
+            share: float in [0, 1].
+        """
+        if share < RISE:
+            return self.peak * (0.04 + 0.96 * share / RISE)
+        fall = (share - RISE) / (1 - RISE)
+        return self.peak * (0.001 + 0.999 * (1 + math.cos(math.pi * fall)) / 2)
+
+    def on_train_batch_begin(self, batch, logs=None):  # noqa: D102
+        self.model.optimizer.learning_rate = self.rate(self.course.share())
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        self.course.steps_done += 1
+        if self.course.left() <= (self.test_seconds or 0):
+            self.time_is_up = self.model.stop_training = True
+
+    def on_test_begin(self, logs=None):  # noqa: D102
+        self._test_start = time.monotonic()
+
+    def on_test_end(self, logs=None):  # noqa: D102
+        self.test_seconds = time.monotonic() - self._test_start
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Remembers the weights of the lowest validation loss; stops when it rises on.
+
+    A loss that is not finite ends the run and is never the best.
+
+    Args:
+        course: `Course` of the run.
+        patience: int, epochs without improvement before stopping; None waits for a
+            third of the run and at least 10 epochs.
+    """
+
+    def __init__(self, course, patience=None):
+        super().__init__()
+        self.course, self.patience = course, patience
+        self.loss, self.weights, self.epoch, self.share = math.inf, None, None, 0.0
+        self.why = None
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        losses = logs["loss"], logs["val_loss"]
+        if not np.isfinite(losses).all():
+            self.why = f"the loss was not finite in epoch {epoch + 1}"
+            self.model.stop_training = True
+        elif logs["val_loss"] < self.loss:
+            self.loss, self.epoch = logs["val_loss"], epoch
+            self.weights, self.share = self.model.get_weights(), self.course.share()
+        else:
+            waited = epoch - (-1 if self.epoch is None else self.epoch)
+            enough = waited >= self.patience if self.patience else (
+                waited >= 10 and self.course.share() - self.share >= 1 / 3
+            )  # fmt: skip
+            if enough:
+                self.why = f"no better validation loss for {waited} epochs"
+                self.model.stop_training = True
+
+    def restore(self):
+        """Puts the best weights into the model, if there are any."""
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
+
+
+class Report(keras.callbacks.Callback):
+    """Prints some twenty lines a run, readable in a terminal, a log and a notebook.
+
+    Args:
+        phase: str, what is trained, at the head of each line.
+        course: `Course` of the run.
+        best: `KeepBest` of the run; it stands before this one in the callbacks.
+    """
+
+    def __init__(self, phase, course, best):
+        super().__init__()
+        self.phase, self.course, self.best = phase, course, best
+        self.told_share, self.told_time = -1.0, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        if time.monotonic() - self.told_time > 15:  # a long epoch
+            done = (batch + 1) / self.params["steps"]
+            self._tell(f"{done:.0%} of its batches, loss {logs['loss']:.3f}")
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+        self.epoch = epoch + 1
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        share = self.course.share()
+        last = self.model.stop_training or share >= 1
+        if share - self.told_share < 0.05 and not last:
+            return
+        self.told_share = share
+        self._tell(
+            f"loss {logs['loss']:.3f}, accuracy {logs['accuracy']:5.1%}; validation "
+            f"{logs['val_loss']:.3f}, {logs['val_accuracy']:5.1%}"
+            + (" *" if self.best.epoch == epoch else "")
+        )
+
+    def _tell(self, text):
+        self.told_time = time.monotonic()
+        print(f"{self.phase}, epoch {self.epoch:3}: {text}{self._left()}", flush=True)
+
+    def _left(self):
+        share, elapsed = self.course.share(), self.course.elapsed()
+        if share in (0, 1):
+            return ""
+        left = min(self.course.left(), elapsed * (1 - share) / share)
+        return (
+            f"  ({left:.0f} s left)" if left < 100 else f"  ({left / 60:.0f} min left)"
+        )

@@ -1,0 +1,310 @@
+"""The report says what evaluation measured, in one file that stands alone."""
+
+import base64
+import dataclasses
+import errno
+import html
+import io
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+from sklearn import metrics
+
+from cnnkit import data, evaluation, report, saving
+
+SECTIONS = ["scores", "confusion", "mistakes", "training", "data", "limits", "use"]
+
+
+class Page(HTMLParser):
+    """All elements of a page with their attributes, and the text of each id."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.text, self.codes, self._id = [], {}, [], ""
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._id = dict(attrs).get("id", self._id)
+        if tag == "code":
+            self.codes.append("")
+
+    def handle_data(self, data):
+        self.text[self._id] = self.text.get(self._id, "") + data
+        if self.elements and self.elements[-1][0] == "code":
+            self.codes[-1] += data
+
+
+def photos_of(num_classes=3, count=90, size=32, channels=3, names=None):
+    """Pictures of random colours; the class shifts the mean a little."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % num_classes
+    images = rng.integers(0, 200, (count, size, size, channels))
+    images = (images + 40 * labels[:, None, None, None] / num_classes).astype("uint8")
+    names = names or [f"kind {i}" for i in range(num_classes)]
+    return data.from_arrays(images, labels, class_names=names, source="painted")
+
+
+def model_for(photos, seed=0):
+    """A classifier that was never trained: right sometimes, wrong often."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(photos.image_shape)
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Dense(photos.num_classes, activation="softmax")(layers.Flatten()(x))
+    return keras.Model(inputs, x, name="guesser")
+
+
+def history():
+    values = [0.5, 0.25]
+    keys = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+    past = keras.callbacks.History()
+    past.history = {key: values for key in keys}
+    past.params = {
+        "phases": [("head", 1), ("top layers", 1)],
+        "best_epoch": 2,
+        "seconds": 90.0,
+        "stopped": "the time is up",
+    }
+    return past
+
+
+def written(tmp_path, photos, model=None, past=None):
+    path = report.write(model or model_for(photos), photos, past, tmp_path / "r.html")
+    return Page(path.read_text("utf-8"))
+
+
+def test_the_numbers_are_those_of_evaluation_and_scikit_learn(tmp_path):
+    photos = photos_of()
+    model = model_for(photos)
+    page = written(tmp_path, photos, model, history())
+
+    images, labels = data.to_arrays(photos, "test")
+    probabilities = model.predict(images.astype("float32"), verbose=0)
+    predicted = probabilities.argmax(axis=1)
+    right = metrics.accuracy_score(labels, predicted)
+    macro = metrics.f1_score(labels, predicted, average="macro")
+    answer = page.text["answer"]
+    assert f"about {round(100 * right)} are named correctly" in answer
+    assert f"{(predicted == labels).sum()} were named correctly" in answer
+    table = evaluation.scores(labels, probabilities)
+    low, high = table.iloc[0][["low", "high"]]
+    assert f"between {int(100 * low)} and {int(np.ceil(100 * high))}" in answer
+
+    scores = page.text["scores"]
+    assert re.search(rf"accuracy\s*{right:.2f}\s*{low:.2f}–{high:.2f}", scores)
+    assert re.search(rf"macro F1\s*{macro:.2f}", scores)
+    recalls = metrics.recall_score(labels, predicted, average=None, zero_division=0)
+    f1s = metrics.f1_score(labels, predicted, average=None, zero_division=0)
+    precisions = metrics.precision_score(labels, predicted, average=None)
+    rows = re.findall(r"(kind \d)\s*([\d.–\s]+)", scores)
+    assert [name for name, _ in rows] == [f"kind {i}" for i in np.argsort(f1s)]
+    for name, numbers in rows:
+        i = int(name[-1])
+        shown = re.findall(r"(?<![–\d])\d\.\d\d(?!–)", numbers)
+        expected = (f1s[i], precisions[i], recalls[i])
+        assert shown == [f"{value:.2f}" for value in expected]
+        assert numbers.split()[-1] == str((labels == i).sum())
+
+
+def test_every_section_is_there_with_the_facts_of_the_run(tmp_path):
+    photos = photos_of()
+    page = written(tmp_path, photos, past=history())
+    ids = [attrs.get("id") for tag, attrs in page.elements if tag == "section"]
+    assert ids == SECTIONS
+    training = page.text["training"]
+    assert "1.5 minutes" in training and "the time is up" in training
+    assert "9,219" in training  # 32 * 32 * 3 * 3 + 3 parameters
+    assert re.search(r"all 3 classes\s*63\s*13\s*14|all 3 classes", page.text["data"])
+    for part, count in photos.counts().sum().items():
+        assert str(count) in page.text["data"], part
+    assert all(note in page.text["data"] for note in photos.notes)
+    assert f"keras {keras.__version__}" in page.text["environment"]
+
+
+def test_the_page_loads_nothing_and_runs_nothing(tmp_path):
+    path = report.write(
+        model := model_for(photos := photos_of()), photos, None, tmp_path / "r.html"
+    )
+    page = Page(path.read_text("utf-8"))
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    for tag, attrs in page.elements:
+        assert not any(name.startswith("on") for name in attrs), (tag, attrs)
+        assert "href" not in attrs
+        assert attrs.get("src", "data:image/").startswith("data:image/")
+    assert "://" not in re.sub(r'src="[^"]*"', "", path.read_text("utf-8"))
+    assert "url(" not in path.read_text("utf-8")
+    policy = next(a for t, a in page.elements if "content-security-policy" in
+                  a.get("http-equiv", "").lower())  # fmt: skip
+    assert "default-src 'none'" in policy["content"]
+    assert "script" not in policy["content"]
+    assert model.name in page.text[""]
+
+
+def test_the_worst_mistake_is_shown_with_its_own_picture(tmp_path):
+    photos = photos_of()
+    model = model_for(photos)
+    page = written(tmp_path, photos, model)
+    shown = [
+        attrs["src"] for tag, attrs in page.elements if attrs.get("class") == "small"
+    ]
+    images, labels = data.to_arrays(photos, "test")
+    probabilities = model.predict(images.astype("float32"), verbose=0)
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    wrong = wrong[np.argsort(of_truth[wrong])]
+    assert 0 < len(wrong) and len(shown) == min(len(wrong), report.MOST_MISTAKES)
+    for i, source in zip(wrong, shown, strict=False):
+        content = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+        np.testing.assert_array_equal(Image.open(io.BytesIO(content)), images[i])
+    first = page.text["mistakes"].split("taken for")[0]
+    assert photos.class_names[labels[wrong[0]]] in first
+    assert f"{100 * of_truth[wrong[0]]:.1f}" in first
+
+
+def test_many_large_pictures_of_many_classes_stay_under_2_mb(tmp_path):
+    photos = photos_of(num_classes=60, count=360, size=160)
+    photos.pixels[:] = np.random.default_rng(0).integers(0, 256, photos.pixels.shape)
+    path = report.write(model_for(photos), photos, history(), tmp_path / "r.html")
+    assert path.stat().st_size < 2_000_000
+    page = Page(path.read_text("utf-8"))
+    assert "The 50 weakest of 60 classes" in page.text["scores"]
+    assert sum(a.get("src", "")[:16] == "data:image/jpeg;" for _, a in page.elements)
+
+
+def test_without_a_test_part_the_page_says_that_it_reports_on_validation(tmp_path):
+    photos = photos_of(channels=1)
+    manifest = photos.manifest[photos.manifest["split"] != "test"]
+    pixels = photos.pixels[manifest.index]
+    photos = dataclasses.replace(
+        photos, manifest=manifest.reset_index(drop=True), pixels=pixels
+    )
+    page = written(tmp_path, photos)
+    assert "There is no test part" in page.text["no-test"]
+    count = (manifest["split"] == "valid").sum()
+    assert f"{count} validation pictures" in page.text["answer"]
+    assert "test pictures" not in page.text["answer"] + page.text["mistakes"]
+
+
+def test_test_pictures_that_were_trained_on_are_counted(tmp_path):
+    photos = photos_of()
+    assert "leaked" not in written(tmp_path, photos).text
+    manifest = photos.manifest.copy()
+    rows = {
+        part: np.flatnonzero(manifest["split"] == part) for part in ("train", "test")
+    }
+    manifest.loc[rows["test"][:2], "content_hash"] = manifest["content_hash"][
+        rows["train"][0]
+    ]
+    leaky = dataclasses.replace(photos, manifest=manifest)
+    assert "2 of the test pictures are" in written(tmp_path, leaky).text["leaked"]
+
+
+def test_a_class_without_test_pictures_and_a_perfect_model_are_told_plainly(tmp_path):
+    photos = photos_of(count=2400, size=28)
+    test = photos.manifest["split"] == "test"
+    moved = photos.manifest["split"].mask(
+        test & (photos.manifest["label"] == 2), "valid"
+    )
+    photos = dataclasses.replace(photos, manifest=photos.manifest.assign(split=moved))
+    page = written(tmp_path, photos)
+    assert re.search(r"kind 2\s*–", page.text["scores"])
+
+    images, labels = data.to_arrays(photos, "test")
+    photos.pixels[np.flatnonzero(moved == "test")] = labels[:, None, None, None]
+    inputs = keras.Input(photos.image_shape)
+    level = layers.GlobalMaxPooling2D()(inputs)[:, :1]
+    distances = keras.ops.abs(level - np.arange(3, dtype="float32"))
+    perfect = keras.Model(inputs, layers.Softmax()(-20 * distances))
+    page = written(tmp_path, photos, perfect)
+    assert "about 100 are named correctly" in page.text["answer"]
+    assert f"All {len(labels)} pictures" in page.text["mistakes"]
+    assert "No picture of the test part" in page.text["confusion"]
+    photos.pixels[np.flatnonzero(moved == "test")[0]] = 1 - labels[0]  # 1 of 240 wrong
+    answer = written(tmp_path, photos, perfect).text["answer"]
+    assert "about 99 are named correctly; between 97 and 100" in answer
+
+
+def test_the_lines_for_using_the_model_run_as_printed(tmp_path):
+    photos = photos_of(size=40)
+    model = model_for(photos)
+    page = written(tmp_path, photos, model)
+    saving.save(model, tmp_path / "model.keras", photos.class_names)
+    noise = np.random.default_rng(1).integers(0, 256, (90, 80, 3)).astype("uint8")
+    Image.fromarray(noise).save(tmp_path / "picture.jpg", quality=95)
+    save, with_cnnkit, with_keras, predict = page.codes
+    assert "saving.save(model" in save
+    (tmp_path / "use.py").write_text("\n".join([with_cnnkit, with_keras, predict]))
+    run = subprocess.run(
+        [sys.executable, "use.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(report.__file__).parents[2])},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    picture = Image.open(tmp_path / "picture.jpg")
+    picture = picture.resize((40, 40), Image.Resampling.BILINEAR)
+    pixels = np.array(picture, "float32")[None]
+    probabilities = model.predict(pixels, verbose=0)[0]
+    name, value = run.stdout.strip().splitlines()[-1].rsplit(" ", 1)
+    assert name == photos.class_names[probabilities.argmax()]
+    assert float(value) == pytest.approx(probabilities.max(), abs=1e-4)
+
+
+def test_no_path_of_this_machine_is_in_the_page(tmp_path):
+    folder = tmp_path / "private" / "flowers"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for i in range(6):
+            pixels = np.random.default_rng(i).integers(0, 255, (30, 30, 3))
+            Image.fromarray(pixels.astype("uint8")).save(
+                folder / name / f"{name}{i}.png"
+            )
+    photos = data.from_folder(folder)
+    path = report.write(model_for(photos), photos, None, tmp_path / "out" / "r.html")
+    text = html.unescape(path.read_text("utf-8"))
+    assert "flowers" in text and "a/" in text
+    for secret in (str(tmp_path), "private", str(Path.home()), os.getcwd()):
+        assert secret not in text
+
+
+def test_a_report_is_replaced_and_any_other_file_is_not(tmp_path):
+    photos = photos_of()
+    model, path = model_for(photos), tmp_path / "r.html"
+    assert report.write(model, photos, None, path) == path
+    report.write(model, photos, None, path)
+    path.write_text("<title>my own page</title>")
+    with pytest.raises(FileExistsError, match="not a report.*overwrite=True.*Received"):
+        report.write(model, photos, None, path)
+    assert path.read_text() == "<title>my own page</title>"
+    report.write(model, photos, None, path, overwrite=True)
+    assert "kind 0" in path.read_text("utf-8")
+    with pytest.raises(ValueError, match=r"end in \.html. Received"):
+        report.write(model, photos, None, tmp_path / "r.pdf")
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+def test_a_full_disk_leaves_the_old_report_whole(function, tmp_path, monkeypatch):
+    photos = photos_of()
+    path = report.write(model_for(photos), photos, None, tmp_path / "r.html")
+    before = path.read_bytes()
+
+    def disk_full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, disk_full)
+        with pytest.raises(OSError, match="No space"):
+            report.write(model_for(photos, seed=1), photos, None, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,142 @@
+import functools
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from cnnkit.models.resnet import VARIANTS, resnet
+
+# Trainable parameters of torchvision's models, which have no biases in convolutions.
+TORCHVISION_PARAMS = {
+    18: 11_689_512,
+    34: 21_797_672,
+    50: 25_557_032,
+    101: 44_549_160,
+    152: 60_192_808,
+}
+# Table 1 of the paper: thousand millions of multiply-adds at 224 x 224 pixels. (Its
+# 34 layers were counted without projections, so ours has 0.02 more.)
+PAPER_OPERATIONS = {18: 1.8, 34: 3.6, 50: 3.8, 101: 7.6, 152: 11.3}
+
+
+@functools.cache
+def full_size(depth):
+    return resnet(depth)
+
+
+def of_kind(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def test_every_variant_has_a_published_size():
+    assert set(VARIANTS) == set(TORCHVISION_PARAMS) == set(PAPER_OPERATIONS)
+
+
+@pytest.mark.parametrize("depth", VARIANTS)
+def test_parameter_count_matches_the_published_model(depth):
+    model = full_size(depth)
+    biases = sum(conv.filters for conv in of_kind(model, keras.layers.Conv2D))
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trainable - biases == TORCHVISION_PARAMS[depth]
+
+
+@pytest.mark.parametrize("depth", VARIANTS)
+def test_multiply_adds_match_the_paper(depth):
+    """Parameters do not show where a map is halved; operations do."""
+    convs = of_kind(full_size(depth), keras.layers.Conv2D)
+    total = sum(np.prod(c.kernel.shape) * np.prod(c.output.shape[1:3]) for c in convs)
+    assert total / 1e9 == pytest.approx(PAPER_OPERATIONS[depth], abs=0.07)
+
+
+@pytest.mark.parametrize("depth", VARIANTS)
+def test_the_depth_counts_the_weighted_layers_on_the_long_path(depth):
+    convs = of_kind(full_size(depth), keras.layers.Conv2D)
+    on_the_path = [conv for conv in convs if "project" not in conv.name]
+    assert len(on_the_path) + 1 == depth  # and the dense layer
+
+
+@pytest.mark.parametrize("depth, channels", [(18, 512), (50, 2048)])
+def test_the_four_layers_have_the_promised_shapes(depth, channels):
+    model = full_size(depth)
+    shapes = [
+        model.get_layer(name).output.shape[1:]
+        for name in ("features", "pooled", "logits", "probabilities")
+    ]
+    assert shapes == [(7, 7, channels), (channels,), (1000,), (1000,)]
+
+
+def test_logits_equal_keras_applications_on_the_same_weights():
+    shape = (64, 64, 3)
+    ours = resnet(50, input_shape=shape)
+    theirs = keras.applications.ResNet50(
+        weights=None, input_shape=shape, classifier_activation=None
+    )
+    rng = np.random.default_rng(0)
+    for variable in theirs.variables:  # biases and statistics leave 0 and 1
+        variable.assign(variable.numpy() + rng.normal(0, 0.02, variable.shape))
+    ours.set_weights(theirs.get_weights())
+    logits = keras.Model(ours.input, ours.get_layer("logits").output)
+
+    images = rng.uniform(0, 255, (2, *shape)).astype("float32")
+    expected = theirs.predict(images / 127.5 - 1, verbose=0)
+    np.testing.assert_allclose(logits.predict(images, verbose=0), expected, atol=1e-4)
+    assert expected.std() > 0.01  # not a comparison of constants
+
+
+def test_one_model_takes_small_odd_and_larger_pictures():
+    model = resnet(18, num_classes=7, input_shape=(None, None, 3))
+    features = keras.Model(model.input, model.get_layer("features").output)
+    for height, width in [(32, 32), (33, 65), (97, 40)]:
+        images = np.full((1, height, width, 3), 100.0, "float32")
+        expected = (1, -(-height // 32), -(-width // 32), 512)
+        assert features.predict(images, verbose=0).shape == expected
+        assert model.predict(images, verbose=0).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_real_digits_lower_the_loss_and_the_saved_file_predicts_the_same(tmp_path):
+    digits = load_digits()
+    images = np.kron(digits.images[:48, :, :, None] * 15.9, np.ones((1, 4, 4, 1)))
+    keras.utils.set_random_seed(0)
+    model = resnet(18, num_classes=10, input_shape=(32, 32, 1))
+    model.compile(
+        keras.optimizers.SGD(0.05),
+        "sparse_categorical_crossentropy",
+        run_eagerly=True,  # tracing 60 layers takes longer than four steps
+    )
+    losses = [model.train_on_batch(images, digits.target[:48]) for _ in range(4)]
+    assert losses[-1] < 0.5 * losses[0]
+
+    model.save(tmp_path / "resnet.keras")
+    loaded = keras.saving.load_model(tmp_path / "resnet.keras")
+    np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(model(images)))
+
+
+def test_probabilities_are_float32_under_bfloat16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = resnet(18, num_classes=3, input_shape=(32, 32, 3))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.get_layer("stage4_block2_out").output.dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+
+
+@pytest.mark.parametrize("depth", [20, "50", None])
+def test_an_unknown_depth_is_named_and_the_known_ones_are_listed(depth):
+    with pytest.raises(ValueError, match=r"\[18, 34, 50, 101, 152\]") as error:
+        resnet(depth)
+    assert str(error.value).endswith(f"Received: depth={depth!r}")
+
+
+@pytest.mark.parametrize("shape", [(31, 64, 3), (None, 8, 3)])
+def test_a_picture_under_32_pixels_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 32 pixels") as error:
+        resnet(18, input_shape=shape)
+    assert str(error.value).endswith(f"Received: input_shape={shape}")
+
+
+def test_a_shape_without_channels_is_refused():
+    with pytest.raises(ValueError, match=r"Received: input_shape=\(64, 64\)"):
+        resnet(18, input_shape=(64, 64))
