@@ -6,6 +6,7 @@ Nothing heavy is imported until there is something to do, so that `--help` is qu
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
@@ -85,6 +86,7 @@ def _train(options):
     if not options.minutes > 0:
         raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
     print("starting Keras", flush=True)
+    _start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
 
     side = options.image_size or data.usual_side(options.folder)
@@ -135,6 +137,25 @@ def _trained(photos, use_weights, options):
     return model, recipe(model, photos, minutes=options.minutes, seed=options.seed)
 
 
+def _start_keras():
+    """Imports Keras without TensorFlow's talk about this machine, unless it fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as talk:
+        os.dup2(talk.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            talk.seek(0)
+            os.write(terminal, talk.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
 def _own_folder(wanted):
     """Makes a folder for this run alone, with a number where the name is taken."""
     wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -153,6 +174,7 @@ def _own_folder(wanted):
 def _predict(options):
     import numpy as np
 
+    _start_keras()
     from cnnkit import saving
     from cnnkit.data import reading
 

@@ -1,0 +1,215 @@
+"""Answers to the exercises: right ones, usual wrong ones and hostile ones."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+
+from cnnkit import exercises
+
+LESSONS = [
+    importlib.import_module(f"cnnkit.exercises.{path.stem}")
+    for path in sorted(Path(exercises.__file__).parent.glob("lesson_*.py"))
+]
+QUESTIONS = {name: q for lesson in LESSONS for name, q in lesson.QUESTIONS.items()}
+CHECKS = [name for lesson in LESSONS for name in lesson.CHECKS]
+
+
+def most_frequent(counts):
+    """What scikit-learn's laziest classifier scores."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pictures = np.zeros((len(labels), 1))
+    lazy = DummyClassifier(strategy="most_frequent").fit(pictures, labels)
+    return lazy.score(pictures, labels)
+
+
+def counted_by_keras(kernel, channels_in, filters, bias=True):
+    layer = keras.layers.Conv2D(filters, kernel, use_bias=bias)
+    layer.build((None, 16, 16, channels_in))
+    return layer.count_params()
+
+
+RIGHT = {"00": most_frequent, "04": counted_by_keras}
+
+# An answer as a learner may write it, and what its hint must speak of.
+WRONG = {
+    "00": [
+        (lambda c: 1 / len(c), "guess"),
+        (lambda c: c.max(), "share"),
+        (lambda c: c.max() / len(c), "number of pictures"),
+        (lambda c: c.min() / c.sum(), "rarest"),
+        (lambda c: c[0] / c.sum(), "first class"),
+        (lambda c: ((c / c.sum()) ** 2).sum(), "as often as it occurs"),
+        (lambda c: c.max() / c.sum() * 100, "percent"),
+        (lambda c: round(c.max() / c.sum()), "rounded"),
+        (lambda c: c.max() // c.sum(), "decimal point"),
+    ],
+    "04": [
+        (lambda k, c, f, bias=True: f * (k**2 + bias), "all the channels"),
+        (lambda k, c, f, bias=True: f * (c * k + bias), "side of the window"),
+        (lambda k, c, f, bias=True: k**2 * c * f, "one number of its own"),
+        (lambda k, c, f, bias=True: (k**2 * c + 1) * f, "bias=False"),
+        (lambda k, c, f, bias=True: k**2 * c * f + bias, "Each filter has its own"),
+        (lambda k, c, f, bias=True: k**2 * c * f + c * bias, "channel that comes in"),
+        (lambda k, c, f, bias=True: k**2 * c * f + c * f * bias, "over all channels"),
+        (lambda k, c, f, bias=True: k**2 * c + bias, "one filter"),
+    ],
+}
+
+
+def unready(*arguments):
+    raise NotImplementedError("your turn")
+
+
+@pytest.fixture(autouse=True)
+def not_strict(monkeypatch):
+    monkeypatch.delenv("CNNKIT_STRICT", raising=False)
+
+
+def verdict(capsys, lesson, answer):
+    exercises.check(lesson, answer)
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("lesson", CHECKS)
+def test_the_right_answer_is_right_also_where_wrong_ones_raise(
+    lesson, capsys, monkeypatch
+):
+    monkeypatch.setenv("CNNKIT_STRICT", "1")
+    assert verdict(capsys, lesson, RIGHT[lesson]).startswith("Right. ")
+
+
+@pytest.mark.parametrize("lesson", CHECKS)
+def test_every_usual_mistake_gets_a_hint_of_its_own(lesson, capsys):
+    hints = []
+    for answer, topic in WRONG[lesson]:
+        hint = verdict(capsys, lesson, answer)
+        assert hint.startswith("Not right yet. ")
+        assert topic in hint
+        hints.append(hint)
+    module = importlib.import_module(f"cnnkit.exercises.lesson_{lesson[:2]}")
+    assert len(set(hints)) == len(hints) == len(module.USUAL_MISTAKES)
+
+
+@pytest.mark.parametrize("lesson", CHECKS)
+def test_an_unusual_wrong_answer_gets_a_case_to_try_on_paper(lesson, capsys):
+    hint = verdict(capsys, lesson, lambda *arguments: 12345)
+    assert "it returned 12345. The right value is " in hint
+
+
+@pytest.mark.parametrize("lesson", CHECKS)
+def test_an_exercise_that_is_not_begun_is_not_done_yet(lesson, capsys):
+    assert verdict(capsys, lesson, unready).startswith("Not done yet.")
+
+
+@pytest.mark.parametrize("lesson", CHECKS)
+def test_strict_raises_on_anything_but_right(lesson, monkeypatch):
+    monkeypatch.setenv("CNNKIT_STRICT", "1")
+    for answer in [WRONG[lesson][0][0], unready, None]:
+        with pytest.raises(AssertionError, match=r"^Not (right|done) yet\."):
+            exercises.check(lesson, answer)
+
+
+class Sly:
+    """An answer that works against being shown or compared."""
+
+    def __repr__(self):
+        raise RuntimeError("no name")
+
+    __str__ = __array__ = __len__ = __eq__ = __float__ = __repr__
+
+
+def changes_its_input(counts):
+    counts[1:] = 0
+    return counts.max() / counts.sum()
+
+
+def raises_a_sly_error(*arguments):
+    error = ValueError()
+    error.args = (Sly(),)
+    raise error
+
+
+HOSTILE = {
+    "None": (None, "without brackets"),
+    "a number": (672, "Received: 672"),
+    "a string": ("x" * 10_000, "without brackets"),
+    "an object": (Sly(), "Received: <Sly instance>"),
+    "too few arguments": (lambda: 1, "TypeError"),
+    "a division by zero": (lambda *a: 1 / 0, "ZeroDivisionError: division by zero"),
+    "the end of Python": (lambda *a: sys.exit(3), "SystemExit"),
+    "no end": (lambda *a: [no_end for no_end in iter(lambda: a[9], 1)], "IndexError"),
+    "a sly error": (raises_a_sly_error, "ValueError: a value of type ValueError"),
+    "no return": (lambda *a: None, "`return`"),
+    "a huge number": (lambda *a: 10**6000, "returned a value of type int"),
+    "a huge list": (lambda *a: list(range(10**6)), "returned [0, 1, 2, 3, 4, 5, ...]"),
+    "text": (lambda *a: "672\n\x1b[31m", "returned '672"),
+    "not a number": (lambda *a: float("nan"), "returned nan"),
+    "a ragged list": (lambda *a: [[1], [1, 2]], "returned [[1], [1, 2]]"),
+    "a sly result": (lambda *a: Sly(), "returned <Sly instance>"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_answers_are_explained_in_a_few_printable_lines(kind, capsys):
+    answer, words = HOSTILE[kind]
+    for lesson in CHECKS:
+        hint = verdict(capsys, lesson, answer)
+        assert hint.startswith("Not right yet. ")
+        assert words in hint
+        assert len(hint) < 400
+        assert hint.isprintable()
+
+
+def test_a_function_that_changes_its_input_does_not_change_the_next_case(capsys):
+    assert "counts=[90, 10] it returned 1.0" in verdict(capsys, "00", changes_its_input)
+    assert verdict(capsys, "00", most_frequent).startswith("Right. ")
+
+
+@pytest.mark.parametrize("name", ["4", "99", "04-none", "../x", "04.os", 4, None])
+def test_an_unknown_exercise_is_an_error_that_says_how_names_look(name):
+    for ask in (exercises.check, exercises.question):
+        with pytest.raises(ValueError, match="two digits in quotes.*Received: "):
+            ask(name, "a")
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_shows_its_options_and_gives_nothing_away(name, capsys):
+    asked = QUESTIONS[name]
+    exercises.question(name)
+    shown = capsys.readouterr().out
+    assert [line[:2] for line in shown.splitlines() if line[1:2] == ")"] == [
+        f"{letter})" for letter in asked.options
+    ]
+    text = " ".join(shown.split())
+    for says, why in asked.options.values():
+        assert says in text
+        assert why not in text
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_one_option_is_right_and_each_wrong_one_explains_itself(
+    name, capsys, monkeypatch
+):
+    asked, right = QUESTIONS[name], []
+    assert len({why for _, why in asked.options.values()}) == len(asked.options)
+    for letter, (_, why) in asked.options.items():
+        exercises.question(name, f"{letter.upper()})")
+        said = " ".join(capsys.readouterr().out.split())
+        assert why in said
+        if said.startswith(f"{letter}) Right."):
+            right.append(letter)
+            assert all(reason in said for _, reason in asked.options.values())
+        else:
+            assert said.startswith(f"{letter}) Not right.")
+            assert asked.options[asked.right][1] not in said
+    assert right == [asked.right]
+    exercises.question(name, "no letter")
+    assert "Answer with one of these letters" in capsys.readouterr().out
+    monkeypatch.setenv("CNNKIT_STRICT", "1")
+    with pytest.raises(AssertionError, match="Not right"):
+        exercises.question(name, next(k for k in asked.options if k != asked.right))
