@@ -1,0 +1,91 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cnnkit.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Pictures that a network tells apart in seconds: mostly red, mostly blue."""
+    folder = tmp_path_factory.mktemp("data") / "赤と青"
+    rng = np.random.default_rng(0)
+    for channel, name in ((0, "赤"), (2, "青")):
+        (folder / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(0, 100, (32, 32, 3))
+            pixels[..., channel] += 150
+            Image.fromarray(pixels.astype("uint8")).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_the_main_job_in_a_terminal(colours, tmp_path, capfd):
+    out = tmp_path / "runs" / "first"
+    arguments = ["train", str(colours), "--minutes", "0.2", "--out", str(out)]
+    assert main(arguments) == 0
+    said = capfd.readouterr()
+    assert "6 test pictures, 100% are named correctly" in said.out
+    assert str(out / "report.html") in said.out and "00_five_lines.ipynb" in said.out
+    assert said.err == ""  # nothing of TensorFlow's
+
+    assert "<script" not in (out / "report.html").read_text("utf-8")
+    predictions = pd.read_csv(out / "predictions.csv")
+    assert set(predictions["label"]) == {"赤", "青"} and len(predictions) == 6
+    assert set(pd.read_csv(out / "manifest.csv")["split"]) == {"train", "valid", "test"}
+    with zipfile.ZipFile(out / "model.keras") as file:
+        assert json.loads(file.read("cnnkit.json"))["class_names"] == ["赤", "青"]
+
+    picture, broken = colours / "青" / "3.png", tmp_path / "broken.jpg"
+    broken.write_bytes(b"")
+    arguments = ["predict", str(out / "model.keras"), str(broken), str(picture)]
+    assert main([*arguments, "--top", "1"]) == 1  # one of two could not be read
+    said = capfd.readouterr()
+    assert said.out.startswith(f"{picture}\t青 ") and said.out.count("\n") == 1
+    assert "broken.jpg': the file is empty" in said.err
+
+
+def test_a_second_run_gets_its_own_folder(tmp_path):
+    from cnnkit.__main__ import _own_folder
+
+    wanted = tmp_path / "a" / "run"
+    first = _own_folder(wanted)
+    (first / "model.keras").write_text("precious")
+    second, third = _own_folder(wanted), None
+    (second / "model.keras").write_text("also precious")
+    third = _own_folder(wanted)
+    assert [f.name for f in (first, second, third)] == ["run", "run-2", "run-3"]
+    assert (first / "model.keras").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no such folder"], "There is no such folder"),
+        (["train", ".", "--minutes", "0"], "--minutes is above 0"),
+        (["predict", "no such.keras", "a.png"], "no such.keras"),
+    ],
+)
+def test_errors_are_one_sentence_and_no_traceback(arguments, message, capfd):
+    assert main(arguments) == 2
+    said = capfd.readouterr().err
+    assert message in said and said.startswith("cnnkit: ")
+    assert "Traceback" not in said and said.count("\n") == 1
+
+
+def test_help_is_there_for_each_command():
+    for command in ([], ["train"], ["predict"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "cnnkit", *command, "--help"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "100"},
+        )
+        assert done.returncode == 0 and "usage: cnnkit" in done.stdout
+    assert "PICTURE" in done.stdout
