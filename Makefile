@@ -12,6 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 ENV := .venv
 BIN := $(ENV)/bin
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=240 \
 	--nbval-kernel-startup-timeout=120
 
@@ -28,10 +29,10 @@ lint: $(ENV)/ready
 	$(BIN)/ruff format --check .
 
 unit: $(ENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lessons-test: $(ENV)/ready
-	CNNKIT_STRICT=1 $(BIN)/python -m pytest $(NBVAL) notebooks/*.ipynb
+	CNNKIT_STRICT=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(NBVAL) notebooks/*.ipynb
 
 lessons: $(ENV)/ready
 	$(BIN)/python notebooks/build.py
