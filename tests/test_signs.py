@@ -69,7 +69,7 @@ def test_left_is_the_mirror_of_right_and_no_scene_turns_one_into_the_other():
 def test_the_embedded_pictures_are_those_of_the_generator():
     with (EMBEDDED / "manifest.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    drawn = signs.draw(len(rows))
+    drawn = signs.draw(len(rows), size=48)
     files = sorted(EMBEDDED.rglob("*.png"))
     assert len(rows) == len(files) == 600
     assert sum(file.stat().st_size for file in files) < 3_000_000
@@ -91,7 +91,7 @@ def test_writing_never_touches_a_folder_with_files(tmp_path):
 def test_the_command_writes_the_same_bytes_again(tmp_path):
     command = [sys.executable, "-m", "cnnkit.data.signs", tmp_path / "signs"]
     done = subprocess.run(
-        [*command, "--pictures", "24"], capture_output=True, text=True
+        [*command, "--pictures", "24", "--size", "48"], capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stderr == ""
     for path in (tmp_path / "signs").rglob("*.png"):

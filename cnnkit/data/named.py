@@ -35,7 +35,7 @@ def load(name, *, seed=0):
     """Loads a set of pictures by its name.
 
     Args:
-        name: "signs" (procedural road signs, 64 px RGB, in the package), "digits"
+        name: "signs" (procedural road signs, 48 px RGB, in the package), "digits"
             (handwritten, scikit-learn's 8 x 8, enlarged to 32 px, grey), "mnist"
             and "fashion_mnist" (28 px, grey) or "cifar10" (32 px, RGB).
         seed: int, of the split. Sets that come with a test part keep it.
@@ -73,7 +73,7 @@ def _signs(seed):
         return from_folder(embedded, seed=seed)
     from cnnkit.data import signs  # installed without data/: draw the same pictures
 
-    drawn = signs.draw(600)
+    drawn = signs.draw(600, size=48)
     return from_arrays(
         drawn.images, drawn.labels, class_names=signs.CLASS_NAMES, source="signs",
         seed=seed,

@@ -7,7 +7,7 @@ No photograph, no font and no file is read, so there is nothing to license.
 
 The same pictures as PNG files in one folder for each class, with their attributes::
 
-    python -m cnnkit.data.signs FOLDER --pictures 600
+    python -m cnnkit.data.signs FOLDER --pictures 600 --size 48
 """
 
 import argparse
@@ -117,7 +117,7 @@ def decide(index, seed):
     rng = np.random.default_rng((seed, index, 2))
     where, light = rng.integers((len(BACKGROUNDS), len(LIGHTS)))
     scale, x, y, turn, yaw, wear, blur, noise = rng.random(8).tolist()
-    scale = 0.5 + 0.38 * scale
+    scale = 0.42 + 0.42 * scale
     room = 1 - 0.95 * scale  # a sign may just touch the edge of the picture
     return Scene(
         label=_class_order(run, seed)[place],
@@ -126,11 +126,11 @@ def decide(index, seed):
         scale=scale,
         x=0.5 + room * (x - 0.5),
         y=0.5 + room * (y - 0.5),
-        rotation=20 * (turn - 0.5),  # so little that left never looks like right
-        yaw=70 * (yaw - 0.5),
-        wear=0.8 * wear**2,
-        blur=0.012 * blur**2,
-        noise=5 * noise**4,
+        rotation=24 * (turn - 0.5),  # so little that left never looks like right
+        yaw=80 * (yaw - 0.5),
+        wear=0.9 * wear**2,
+        blur=0.016 * blur**2,
+        noise=7 * noise**4,
     )
 
 

@@ -90,7 +90,9 @@ def fine_tune(
         return join([phase], course, verbose)
 
     for_head = course.part(HEAD_SHARE)
-    head, features, valid_features = _cached_head(model, data, batch_size, for_head)
+    head, features, valid_features = _cached_head(
+        model, data, for_head, batch_size=batch_size, seed=seed, verbose=verbose
+    )
     head_recipe = recipe._replace(learning_rate=HEAD_RATE)
     phases = [
         train_phase(
@@ -132,7 +134,7 @@ def unfreeze_top(model, share):
     return sum(bool(layer.trainable_weights) for layer in layers)
 
 
-def _cached_head(model, data, batch_size, course):
+def _cached_head(model, data, course, *, batch_size, seed, verbose):
     """The head as a model of its own, and the features it learns from.
 
     The backbone is frozen, so its output for a picture never changes: it is computed
@@ -153,7 +155,7 @@ def _cached_head(model, data, batch_size, course):
         for number, (images, batch_labels) in enumerate(batches, start=1):
             outputs.append(backbone.predict_on_batch(images))
             labels.append(batch_labels.numpy())
-            if time.monotonic() - told > 15:
+            if verbose and time.monotonic() - told > 15:
                 told = time.monotonic()
                 print(f"features of {part} pictures: {number / len(batches):.0%}")
             if part == "train" and course.share() > 0.7:
@@ -163,7 +165,7 @@ def _cached_head(model, data, batch_size, course):
     valid = tf.data.Dataset.from_tensor_slices(features("valid")).batch(256)
     arrays = features("train")
     train = tf.data.Dataset.from_tensor_slices(arrays)
-    train = train.shuffle(len(arrays[1]), seed=0).batch(batch_size)
+    train = train.shuffle(len(arrays[1]), seed=seed).batch(batch_size)
     return head, train, valid
 
 

@@ -73,8 +73,7 @@ class OneCycle(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: D102
         self.course.steps_done += 1
-        if self.course.left() <= (self.test_seconds or 0):
-            self.time_is_up = self.model.stop_training = True
+        self._stop_in_time()
 
     def on_test_begin(self, logs=None):  # noqa: D102
         self._test_start = time.monotonic()
@@ -84,6 +83,11 @@ class OneCycle(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: D102
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        self._stop_in_time()  # no epoch of a single step that costs a validation
+
+    def _stop_in_time(self):
+        if self.course.left() <= (self.test_seconds or 0):
+            self.time_is_up = self.model.stop_training = True
 
 
 class KeepBest(keras.callbacks.Callback):
