@@ -88,11 +88,12 @@ def _train(options):
     print("starting Keras", flush=True)
     _start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
+    from cnnkit.data.load import LARGEST
 
     side = options.image_size or data.usual_side(options.folder)
     use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
     if options.image_size is None:
-        side = min(side, data.load.LARGEST if use_weights else SMALL)
+        side = min(side, LARGEST if use_weights else SMALL)
     photos = data.from_folder(options.folder, image_size=side, seed=options.seed)
     out = _own_folder(options.out or Path("runs") / photos.source)
 

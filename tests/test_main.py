@@ -29,11 +29,13 @@ def colours(tmp_path_factory):
 def test_the_main_job_in_a_terminal(colours, tmp_path, capfd):
     out = tmp_path / "runs" / "first"
     arguments = ["train", str(colours), "--minutes", "0.2", "--out", str(out)]
-    assert main(arguments) == 0
-    said = capfd.readouterr()
-    assert "6 test pictures, 100% are named correctly" in said.out
-    assert str(out / "report.html") in said.out and "00_five_lines.ipynb" in said.out
-    assert said.err == ""  # nothing of TensorFlow's
+    command = [sys.executable, "-m", "cnnkit", *arguments]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == ""  # nothing of TensorFlow's
+    assert "6 test pictures, 100% are named correctly" in said.stdout
+    assert str(out / "report.html") in said.stdout
+    assert "00_five_lines.ipynb" in said.stdout
 
     assert "<script" not in (out / "report.html").read_text("utf-8")
     predictions = pd.read_csv(out / "predictions.csv")
@@ -49,6 +51,22 @@ def test_the_main_job_in_a_terminal(colours, tmp_path, capfd):
     said = capfd.readouterr()
     assert said.out.startswith(f"{picture}\t青 ") and said.out.count("\n") == 1
     assert "broken.jpg': the file is empty" in said.err
+
+
+def test_with_weights_in_the_cache_photographs_get_a_pretrained_network(
+    mobilenet_in_cache, tmp_path, capfd
+):
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = rng.integers(0, 256, (100, 120, 3), dtype="uint8")
+        Image.fromarray(image).save(path)
+    arguments = ["train", str(tmp_path / "photos"), "--minutes", "0.1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    said = capfd.readouterr().out
+    assert "120 x 120 pixels" in said and "width 0.25" in said
+    assert "mobilenet" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
 def test_a_second_run_gets_its_own_folder(tmp_path):

@@ -28,16 +28,8 @@ def test_normalisation_inside_equals_the_family_s_own_preprocessing(name):
     assert expected.std() > 0
 
 
-def test_a_width_in_the_cache_wins_and_serves_every_size(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    folder = tmp_path / "models"
-    folder.mkdir()
-    file = folder / "mobilenet_2_5_224_tf_no_top.h5"
-    source = keras.applications.MobileNet(
-        include_top=False, weights=None, alpha=0.25, input_shape=(224, 224, 3)
-    )
-    source.save(folder / "whole.h5")  # the old format, as Keras publishes its weights
-    (folder / "whole.h5").rename(file)
+def test_a_width_in_the_cache_wins_and_serves_every_size(mobilenet_in_cache, capsys):
+    source, file = mobilenet_in_cache
     assert transfer.cached_widths("mobilenet") == (0.25,)
     model = transfer.backbone("mobilenet", (96, 64, 3))
     said = capsys.readouterr().out

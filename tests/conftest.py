@@ -1,0 +1,18 @@
+import pytest
+
+
+@pytest.fixture
+def mobilenet_in_cache(tmp_path, monkeypatch):
+    """A Keras cache with one file of weights: (the model that they are of, the file)."""
+    import keras  # here, as other tests look at what a fresh start prints
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    folder = tmp_path / "keras" / "models"
+    folder.mkdir(parents=True)
+    model = keras.applications.MobileNet(
+        include_top=False, weights=None, alpha=0.25, input_shape=(224, 224, 3)
+    )
+    model.save(folder / "whole.h5")  # the old format, as Keras publishes its weights
+    file = folder / "mobilenet_2_5_224_tf_no_top.h5"
+    (folder / "whole.h5").rename(file)
+    return model, file
