@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def mobilenet_in_cache(tmp_path, monkeypatch):
-    """A Keras cache with one file of weights: (the model that they are of, the file)."""
+    """A Keras cache with one weights file: (the model they are of, the file)."""
     import keras  # here, as other tests look at what a fresh start prints
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
