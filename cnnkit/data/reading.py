@@ -14,6 +14,14 @@ SUFFIXES = {
 }  # fmt: skip
 JUNK_FOLDERS = {"__MACOSX", "__pycache__"}
 JUNK_FILES = {"thumbs.db", "desktop.ini"}
+LEFT_OUT = {  # why a file or folder is not read
+    "denied": "without the permission to be read",
+    "format": "in a format that is not read here",
+    "hidden": "hidden or made by a system",
+    "link": "links that lead out of the folder, to a folder, or nowhere",
+    "name": "with bytes in the name that are not Unicode",
+    "special": "no files but pipes, sockets or devices",
+}
 MOST_PIXELS = 50_000_000  # a picture that claims more is a mistake or an attack
 
 
@@ -34,24 +42,74 @@ def is_junk(path):
     return name.startswith(".") or name in JUNK_FOLDERS or name.lower() in JUNK_FILES
 
 
-def picture_files(folder):
+def is_unicode(path):
+    """Tells whether the name of a file or folder can be written as text.
+
+    Args:
+        path: `pathlib.Path`.
+
+    Returns:
+        False where the name has bytes that are no UTF-8.
+    """
+    return path.name.isascii() or not any("\udc80" <= c <= "\udcff" for c in path.name)
+
+
+def picture_files(folder, root):
     """Lists the picture files of a folder and of all folders in it.
 
     Args:
         folder: `pathlib.Path`. Links to other folders are not followed.
+        root: `pathlib.Path` of the whole set; a link to a file outside is not read.
 
     Returns:
-        Two sorted lists of paths: pictures (judged by the suffix, or by the content
-        where there is none), and files left out.
+        A sorted list of paths: pictures (judged by the suffix, or by the content
+        where there is none); and a sorted list of (path, why) of all that is left
+        out, `why` being a key of `LEFT_OUT`.
     """
     pictures, left_out = [], []
-    for here, folders, names in os.walk(folder):
+
+    def denied(error):
+        left_out.append((type(folder)(error.filename), "denied"))
+
+    for here, folders, names in os.walk(folder, onerror=denied):
         here = type(folder)(here)
-        folders[:] = [name for name in folders if not is_junk(here / name)]
+        for name in list(folders):
+            why = _why_not_folder(here / name)
+            if why:
+                folders.remove(name)
+                left_out.append((here / name, why))
         for path in (here / name for name in names):
-            keep = not is_junk(path) and path.is_file() and _looks_like_picture(path)
-            (pictures if keep else left_out).append(path)
+            why = _why_not_file(path, root)
+            if why:
+                left_out.append((path, why))
+            else:
+                pictures.append(path)
     return sorted(pictures), sorted(left_out)
+
+
+def _why_not_folder(path):
+    if is_junk(path):
+        return "hidden"
+    if path.is_symlink():
+        return "link"
+    return None if is_unicode(path) else "name"
+
+
+def _why_not_file(path, root):
+    if is_junk(path):
+        return "hidden"
+    if path.is_symlink():
+        try:
+            inside = path.resolve(strict=True).is_relative_to(root)
+        except (OSError, RuntimeError):  # it leads nowhere, or in a circle
+            inside = False
+        if not inside:
+            return "link"
+    if not path.is_file():
+        return "special"
+    if not is_unicode(path):
+        return "name"
+    return None if _looks_like_picture(path) else "format"
 
 
 def open_picture(content):
