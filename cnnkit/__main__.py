@@ -101,7 +101,7 @@ def _train(options):
     saving.save(model, out / "model.keras", photos.class_names)
     table = evaluation.predict(model, photos)
     table.to_csv(out / "predictions.csv", index=False)
-    photos.manifest.to_csv(out / "manifest.csv", index=False)
+    data.save_manifest(photos, out / "manifest.csv")
     report.write(model, photos, history, out / "report.html")
 
     scores = evaluation.scores(*evaluation.arrays(table))
@@ -177,7 +177,7 @@ def _predict(options):
 
     _start_keras()
     from cnnkit import saving
-    from cnnkit.data import reading
+    from cnnkit.data import decoding, reading
 
     model, class_names = saving.load(options.model)
     height, width, channels = model.input_shape[1:]
@@ -187,7 +187,7 @@ def _predict(options):
             content = path.read_bytes()
             native = reading.open_picture(content).size
             size = height or native[1], width or native[0]
-            image = reading.decode(content, *size, grey=channels == 1)
+            image = decoding.decode(content, *size, grey=channels == 1).pixels
         except (OSError, ValueError) as error:
             print(f"{str(path)!r}: {error}", file=sys.stderr)
             status = 1

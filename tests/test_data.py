@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from cnnkit import data
-from cnnkit.data import reading
+from cnnkit.data import decoding
 
 
 def save(path, pixels, **options):
@@ -89,17 +90,17 @@ def test_decoding_agrees_with_pillow_on_every_kind_of_picture():
     alpha = np.dstack([colour, np.full((32, 32), 0, "uint8")])
 
     def encoded(image, **options):
-        buffer = reading.io.BytesIO()
+        buffer = io.BytesIO()
         image.save(buffer, **options)
         return buffer.getvalue()
 
     def decoded(content, grey=False):
-        return reading.decode(content, 32, 32, grey=grey)
+        return decoding.decode(content, 32, 32, grey=grey).pixels
 
     picture = Image.fromarray(colour)
     for kind in ("PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG"):
         content = encoded(picture, format=kind)
-        expected = Image.open(reading.io.BytesIO(content)).convert("RGB")
+        expected = Image.open(io.BytesIO(content)).convert("RGB")
         np.testing.assert_array_equal(decoded(content), np.asarray(expected))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side

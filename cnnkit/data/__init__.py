@@ -1,4 +1,4 @@
-"""Pictures in: from a folder, arrays or a named set to an `ImageData`.
+"""Pictures in: from a folder, archive, table, arrays or a named set to an `ImageData`.
 
 Pictures are decoded once and kept as uint8, the split is a table that can be read,
 and TensorFlow is imported only when pictures are batched.
@@ -6,19 +6,28 @@ and TensorFlow is imported only when pictures are batched.
 
 import importlib
 
+from cnnkit.data.archives import unpack
+from cnnkit.data.arrays import from_arrays
 from cnnkit.data.image_data import ImageData, to_arrays
-from cnnkit.data.load import from_arrays, from_folder, usual_side
+from cnnkit.data.load import from_folder, from_table, usual_side
+from cnnkit.data.manifests import load as load_manifest
+from cnnkit.data.manifests import save as save_manifest
 from cnnkit.data.named import load
-from cnnkit.data.split import split
+from cnnkit.data.split import folds, split
 
 __all__ = [
     "ImageData",
+    "folds",
     "from_arrays",
     "from_folder",
+    "from_table",
     "load",
+    "load_manifest",
+    "save_manifest",
     "signs",
     "split",
     "to_arrays",
+    "unpack",
     "usual_side",
 ]
 

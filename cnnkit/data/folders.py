@@ -73,6 +73,23 @@ def existing(folder):
     raise FileNotFoundError(f"There is no such folder.{hint} Received: {str(folder)!r}")
 
 
+def only_folder(folder):
+    """Returns the one folder that an archive holds, or the folder itself.
+
+    Args:
+        folder: `pathlib.Path` of an unpacked archive.
+
+    Returns:
+        `pathlib.Path`; as long as there is one subfolder and no picture beside it,
+        that one, unless it is a class beside nothing.
+    """
+    while True:
+        folders, _ = _inside(folder)
+        if len(folders) != 1 or not _inside(folders[0])[0]:
+            return folder
+        folder = folders[0]
+
+
 def survey(folder):
     """Lists the classes, the picture files and what is left out; raises nothing.
 

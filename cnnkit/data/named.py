@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnkit.data.load import from_arrays, from_folder
+from cnnkit.data.arrays import from_arrays
+from cnnkit.data.load import from_folder
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -62,21 +63,22 @@ def load(name, *, seed=0):
         return _digits(seed)
     class_names, files = FROM_KERAS[name]
     train, test, source = _local(name, files) or _from_keras(name)
-    return from_arrays(
-        *train, class_names=class_names, test=test, source=source, seed=seed
-    )
+    return from_arrays(  # so small that much looks alike that is not the same
+        *train, class_names=class_names, test=test, together="same", source=source,
+        seed=seed,
+    )  # fmt: skip
 
 
 def _signs(seed):
     embedded = Path(__file__).parents[2] / "data" / "signs"
     if embedded.is_dir():
-        return from_folder(embedded, seed=seed)
+        return from_folder(embedded, together="same", seed=seed)
     from cnnkit.data import signs  # installed without data/: draw the same pictures
 
     drawn = signs.draw(600, size=48)
     return from_arrays(
         drawn.images, drawn.labels, class_names=signs.CLASS_NAMES, source="signs",
-        seed=seed,
+        together="same", seed=seed,
     )  # fmt: skip
 
 
@@ -89,8 +91,9 @@ def _digits(seed):
         Image.fromarray(i).resize((32, 32), Image.Resampling.BICUBIC) for i in small
     ]
     return from_arrays(
-        np.stack(large), digits.target, class_names=DIGITS, source="digits", seed=seed
-    )
+        np.stack(large), digits.target, class_names=DIGITS, source="digits",
+        together="same", seed=seed,
+    )  # fmt: skip
 
 
 def _local(name, files):

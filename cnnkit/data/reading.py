@@ -1,13 +1,9 @@
-"""Reads picture files: which files count, what is wrong with a bad one, and pixels."""
+"""Which files are pictures, and what is wrong with one that is not."""
 
-import hashlib
 import io
 import os
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 SUFFIXES = {
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
@@ -23,10 +19,6 @@ LEFT_OUT = {  # why a file or folder is not read
     "special": "no files but pipes, sockets or devices",
 }
 MOST_PIXELS = 50_000_000  # a picture that claims more is a mistake or an attack
-
-
-class UnreadablePictureError(ValueError):
-    """Some picture files cannot be read; the message names each with its reason."""
 
 
 def is_junk(path):
@@ -138,110 +130,6 @@ def open_picture(content):
     return image
 
 
-def decode(content, height, width, *, grey):
-    """Decodes a picture and resizes it; the aspect ratio is not kept.
-
-    A rotation noted by the camera is applied, transparency is laid on white, 16-bit
-    grey is scaled to 8 bits.
-
-    Args:
-        content: bytes of the file.
-        height: int, pixels.
-        width: int, pixels.
-        grey: bool, True for one channel, False for RGB.
-
-    Returns:
-        uint8 array of shape (height, width, 1 or 3).
-
-    Raises:
-        ValueError: the picture cannot be decoded; the message is a short reason.
-    """
-    image = open_picture(content)
-    mode = "L" if grey else "RGB"
-    try:
-        if image.format == "JPEG":
-            if b"\xff\xd9" not in content[-65536:]:  # the end-of-image mark
-                raise OSError("its end is missing")
-            image.draft(mode, (2 * width, 2 * height))  # libjpeg scales for free
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            paper = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(paper, image)
-        image = image.convert(mode)
-        if image.size != (width, height):
-            image = image.resize(
-                (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
-            )
-    except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
-        raise ValueError(f"it is damaged or cut short ({error})") from error
-    return np.asarray(image, dtype="uint8").reshape(height, width, -1)
-
-
-def decode_all(paths, pixels, *, grey):
-    """Decodes files into `pixels`, several at a time, with progress on long work.
-
-    Args:
-        paths: list of n `pathlib.Path`.
-        pixels: uint8 array of shape (n, height, width, channels), to be filled.
-        grey: bool, as in `decode`.
-
-    Returns:
-        A list of n SHA-256 hex digests of the files, and a dict from the position
-        of each unreadable file to the reason.
-    """
-    height, width = pixels.shape[1:3]
-
-    def read(position):
-        digest, reason = None, None
-        try:
-            content = paths[position].read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            pixels[position] = decode(content, height, width, grey=grey)
-        except OSError as error:
-            reason = f"it cannot be opened ({error.strerror})"
-        except ValueError as error:
-            reason = str(error)
-        return digest, reason
-
-    digests, reasons, last_word = [], {}, time.monotonic()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for position, (digest, reason) in enumerate(pool.map(read, range(len(paths)))):
-            digests.append(digest)
-            if reason is not None:
-                reasons[position] = reason
-            if time.monotonic() - last_word > 5:
-                last_word = time.monotonic()
-                print(f"read {position + 1:,} of {len(paths):,} pictures")
-    return digests, reasons
-
-
-def unreadable(paths, reasons, folder):
-    """Returns the error that names every unreadable file with its reason.
-
-    Args:
-        paths: list of `pathlib.Path`.
-        reasons: dict from positions in `paths` to str.
-        folder: `pathlib.Path`, names are given relative to it.
-
-    Returns:
-        An `UnreadablePictureError`, to be raised.
-    """
-    lines = [
-        f"  {str(paths[position].relative_to(folder))!r}: {reason}"
-        for position, reason in list(reasons.items())[:20]
-    ]
-    if len(reasons) > 20:
-        lines.append(f"  ... and {len(reasons) - 20} more")
-    return UnreadablePictureError(
-        f"{len(reasons)} of {len(paths)} picture files cannot be read. Repair or "
-        "remove them, or go on without them with unreadable='skip'. Received:\n"
-        + "\n".join(lines)
-    )
-
-
 def _looks_like_picture(path):
     if path.suffix:
         return path.suffix.lower() in SUFFIXES
@@ -257,8 +145,17 @@ def _guess(content):
     start = content[:512].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "it is an HTML page, not a picture (a download that failed?)"
-    if b"ftypheic" in start or b"ftypmif1" in start:
+    if b"<svg" in start:
+        return "it is an SVG drawing; save it as PNG"
+    brand = content[8:12] if content[4:8] == b"ftyp" else b""
+    if brand in (b"avif", b"avis"):
+        return "it is an AVIF picture; save it as JPEG or PNG"
+    if brand in (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"):
         return "it is a HEIC picture; save it as JPEG or PNG"
+    if brand:
+        return "it is a film, not a picture"
+    if start.startswith(b"%pdf"):
+        return "it is a PDF document; save its pages as PNG"
     if start.isascii() and all(byte >= 9 for byte in start):
         return "it is text, not a picture"
     return f"it is not a picture in a known format (it begins {content[:8]!r})"

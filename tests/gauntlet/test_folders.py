@@ -35,7 +35,7 @@ def test_d03_a_missing_folder_suggests_near_names(tmp_path):
     with pytest.raises(ValueError, match="0 picture files"):
         (tmp_path / "empty").mkdir()
         data.from_folder(tmp_path / "empty")
-    with pytest.raises(ValueError, match="a .zip or .tar"):
+    with pytest.raises(ValueError, match="neither a .zip nor a .tar"):
         (tmp_path / "photos.zip").write_bytes(b"PK")
         data.from_folder(tmp_path / "photos.zip")
 

@@ -1,0 +1,279 @@
+"""Puts an `ImageData` together: reads the files, finds what is alike, splits, says so.
+
+`from_folder`, `from_table` and `from_arrays` find out which pictures there are; all of
+them end here.
+"""
+
+import tempfile
+
+import numpy as np
+
+from cnnkit.data import decoding, duplicates, folders, reading
+from cnnkit.data.image_data import ImageData
+from cnnkit.data.split import PARTS, split
+
+NAMES = {"valid": "validation", "test": "test"}
+LARGEST = 224  # pixels a side where none is asked for: what most backbones have seen
+
+
+class UnreadablePictureError(ValueError):
+    """Some picture files cannot be read; the message names each with its reason."""
+
+
+def read(folder, files, *, image_size, grey, fit, background, unreadable, memory_limit):
+    """Reads picture files to pixels of one size.
+
+    Args:
+        folder: `pathlib.Path`.
+        files: pandas.DataFrame with the column `path`, relative to `folder`.
+        image_size: int, (height, width), or None for the usual size.
+        grey: bool, as for `from_folder`.
+        fit: str, likewise.
+        background: str, likewise.
+        unreadable: str, likewise.
+        memory_limit: int, likewise.
+
+    Returns:
+        The files that can be read, with the columns `content_hash`, `width` and
+        `height` as well; their pixels, uint8 of shape (n, height, width, channels);
+        sentences on what was done.
+
+    Raises:
+        ValueError: a bad argument.
+        UnreadablePictureError: some files cannot be read.
+    """
+    if unreadable not in ("error", "skip"):
+        raise ValueError(
+            f"`unreadable` is 'error' or 'skip'. Received: unreadable={unreadable!r}"
+        )
+    decoding.check_fit(fit, background)
+    paths = [folder / path for path in files["path"]]
+    if image_size is None:
+        image_size = min(usual_side(paths), LARGEST)
+    height, width = _sides(image_size)
+    pixels = _empty_pixels((len(paths), height, width, 1 if grey else 3), memory_limit)
+    facts = decoding.decode_all(
+        paths, pixels, grey=grey, fit=fit, background=background
+    )
+    bad = np.flatnonzero(facts["reason"].notna())
+    notes = []
+    if len(bad) and unreadable == "error":
+        raise _unreadable(files["path"], facts["reason"])
+    if len(bad):
+        names = folders.few(files["path"].iloc[bad])
+        notes.append(f"{len(bad)} files cannot be read and were skipped: {names}")
+        kept = np.setdiff1d(np.arange(len(paths)), bad)
+        for new, old in enumerate(kept):  # in place: `pixels` may lie on disk
+            pixels[new] = pixels[old]
+        files, facts = (t.iloc[kept].reset_index(drop=True) for t in (files, facts))
+        pixels = pixels[: len(kept)]
+    notes += losses(facts, height, width, fit, background)
+    files = files.assign(**facts[["content_hash", "width", "height"]])
+    return files, pixels, notes
+
+
+def complete(
+    files, pixels, class_names, *, source, notes=(), previous=None, seed=0, together
+):
+    """Fills in the missing parts of the split, says what was done, returns the data.
+
+    Args:
+        files: pandas.DataFrame with path, label, split (None where it is to be
+            decided), content_hash, and any further columns.
+        pixels: uint8 array of shape (n, height, width, channels).
+        class_names: sequence of str.
+        source: str, where the pictures come from.
+        notes: sentences on what was done before.
+        previous: manifest of an earlier split, or None.
+        seed: int, of the split.
+        together: "alike" keeps near duplicates on one side, "same" only copies.
+
+    Returns:
+        `ImageData`.
+
+    Raises:
+        ValueError: a bad argument.
+    """
+    if together not in ("alike", "same"):
+        raise ValueError(
+            "`together` is 'alike' (near duplicates stay on one side) or 'same' (only "
+            f"copies). Received: together={together!r}"
+        )
+    height, width, channels = (int(side) for side in pixels.shape[1:])
+    colour = "grey" if channels == 1 else "RGB"
+    if together == "alike":
+        files, more = _with_alike(files, pixels)
+        notes = [*notes, *more]
+    files, how = _parts(files, previous, seed)
+    sizes = files["split"].value_counts()
+    notes = (
+        f"{len(files):,} pictures of {len(class_names)} classes, "
+        f"{height} x {width} pixels, {colour}",
+        *notes,
+        f"{how}: " + ", ".join(f"{sizes.get(part, 0):,} {part}" for part in PARTS),
+        *_across(files),
+    )
+    for note in notes:
+        print(f"{source!r}: {note}")
+    first = ["path", "label", "split", "group", "content_hash", "alike"]
+    order = [c for c in first if c in files] + [c for c in files if c not in first]
+    shape = (height, width, channels)
+    return ImageData(tuple(class_names), shape, files[order], pixels, source, notes)
+
+
+def usual_side(paths):
+    """Returns the usual longer side of pictures, from a sample of 200.
+
+    Args:
+        paths: list of `pathlib.Path`.
+
+    Returns:
+        int, pixels, at least 28.
+    """
+    lengths = []
+    for path in paths[:: max(1, len(paths) // 200)]:
+        try:
+            lengths.append(max(reading.open_picture(path.read_bytes()).size))
+        except (OSError, ValueError):
+            continue  # `decode_all` names it
+    return max(28, int(np.median(lengths))) if lengths else LARGEST
+
+
+def losses(facts, height, width, fit, background):
+    """Says in words what reading did to pictures that are not of the wanted form.
+
+    Args:
+        facts: table from `decoding.decode_all`, of the readable files.
+        height: int, pixels.
+        width: int, pixels.
+        fit: str, as for `from_folder`.
+        background: str, likewise.
+
+    Returns:
+        A list of sentences, empty where each picture had the wanted form.
+    """
+    notes, traits = [], facts["traits"].explode().value_counts()
+    aspect = facts["width"] / facts["height"] / (width / height)
+    stretch = np.maximum(aspect, 1 / aspect)  # 2: twice as wide, or high, as wanted
+    others = int((stretch > 1.01).sum())
+    if others:
+        lost = 1 - 1 / stretch
+        share = f"{lost.mean():.0%} on average, {lost.max():.0%} at most"
+        loss = {
+            "resize": f"squeezed, by a factor of up to {stretch.max():.2f}",
+            "crop": f"cut; of their area is lost: {share}",
+            "pad": f"padded; of their pixels are {background}: {share}",
+        }[fit]
+        notes.append(
+            f"{others:,} of {len(facts):,} pictures have another shape and were {loss}"
+        )
+    small = int(((facts["width"] < width) & (facts["height"] < height)).sum())
+    if small:
+        notes.append(f"{small:,} pictures are smaller than this and were enlarged")
+    for trait, number in traits.sort_index().items():
+        done = decoding.TRAITS[trait].format(background=background)
+        notes.append(f"{number:,} pictures {done}")
+    return notes
+
+
+def _with_alike(files, pixels):
+    """The files with the number of their group of near duplicates, and what to say."""
+    pairs = duplicates.near_pairs(duplicates.fingerprints(pixels))
+    if len(pairs) > len(files):
+        return files, [
+            "so many pictures look alike that likeness cannot guide the split; only "
+            "exact copies stay together. If they are frames of films, name the films "
+            "with groups="
+        ]
+    files = files.assign(alike=duplicates.components(len(files), pairs))
+    number = len(np.unique(pairs))
+    said = f"{number:,} pictures have a near duplicate; those stay on one side"
+    return files, [said] if number else []
+
+
+def _parts(files, previous, seed):
+    """Decides what is not decided yet: the files with `split`, and how it was done."""
+    files, given = files.copy(), set(files["split"].dropna())
+    open_rows, how = files["split"].isna(), []
+    if "valid" in given and "test" not in given:
+        files.loc[files["split"] == "valid", "split"] = "test"
+        how.append("val is the test part")
+    need = [part for part in ("valid", "test") if part not in set(files["split"])]
+    if need:
+        open_rows |= files["split"] == "train"
+    if len(need) == 2:
+        how.append("each class was split 70/15/15")
+    elif need:
+        how.append(f"a {NAMES[need[0]]} part was cut from train")
+    else:
+        how.append("the given split into train, valid and test was kept")
+        if open_rows.any():
+            how.append(f"{open_rows.sum():,} pictures without one were split 70/15/15")
+    if previous is not None:
+        how.append("known pictures stayed where they were")
+    if open_rows.any():
+        shares = {part: 0.15 if part in need or not need else 0 for part in NAMES}
+        done = split(
+            files[open_rows], valid=shares["valid"], test=shares["test"],
+            previous=previous, seed=seed,
+        )  # fmt: skip
+        files.loc[open_rows, "split"] = done["split"]
+    if "train" not in set(files["split"]):
+        raise ValueError(
+            "There must be pictures to learn from. Received: pictures for "
+            f"{sorted(given)} alone"
+        )
+    return files, "; ".join(how)
+
+
+def _across(files):
+    """Says how much of the test part is known from training, by belonging together."""
+    notes = []
+    what = {
+        "content_hash": "exact copies of training pictures",
+        "alike": "near duplicates of training pictures",
+        "group": "in groups that are in training as well",
+    }
+    for column, words in what.items():
+        if column in files:
+            known = set(files.loc[files["split"] == "train", column].dropna())
+            tested = files.loc[files["split"] == "test", column]
+            number = int(tested.isin(known).sum())
+            if number and not (column == "alike" and len(notes)):
+                notes.append(
+                    f"of the {len(tested):,} test pictures {number:,} are {words}, so "
+                    "scores will look better than they are; data.check names them"
+                )
+    return notes
+
+
+def _unreadable(names, reasons):
+    """The error that names every unreadable file with its reason."""
+    bad = reasons.notna()
+    both = zip(names[bad][:20], reasons[bad][:20], strict=True)
+    lines = [f"  {name!r}: {reason}" for name, reason in both]
+    if bad.sum() > 20:
+        lines.append(f"  ... and {bad.sum() - 20} more")
+    return UnreadablePictureError(
+        f"{bad.sum()} of {len(names)} picture files cannot be read. Repair or remove "
+        "them, or go on without them with unreadable='skip'. Received:\n"
+        + "\n".join(lines)
+    )
+
+
+def _sides(image_size):
+    sides = (image_size,) * 2 if np.isscalar(image_size) else tuple(image_size)
+    whole = all(isinstance(side, int | np.integer) for side in sides)
+    if len(sides) != 2 or not whole or not all(8 <= side <= 1024 for side in sides):
+        raise ValueError(
+            "`image_size` is a number of pixels or (height, width), from 8 to 1024. "
+            f"Received: image_size={image_size!r}"
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def _empty_pixels(shape, memory_limit):
+    if np.prod(shape, dtype="int64") <= memory_limit:
+        return np.empty(shape, "uint8")
+    file = tempfile.TemporaryFile(prefix="cnnkit-")  # gone when the array is
+    return np.memmap(file, "uint8", "w+", shape=shape)

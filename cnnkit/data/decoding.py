@@ -1,0 +1,235 @@
+"""From the bytes of picture files to pixels of one size, several files at a time."""
+
+import hashlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageColor, ImageOps
+
+from cnnkit.data import reading
+
+FITS = ("resize", "crop", "pad")
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of the EXIF standard
+BITS_PER_SAMPLE = 258  # of the TIFF standard
+TRAITS = {  # what a file may be, and what was done to read it
+    "16 bit": "have 16 bits a channel and were scaled to 8",
+    "animated": "hold several frames or pages; the first was read",
+    "cmyk": "have printing colours (CMYK) and were converted",
+    "named": "have another format than their names say, and were read all the same",
+    "rotated": "carry the camera's rotation, which was applied",
+    "transparent": "are transparent in places and were laid on {background}",
+}
+# What suffixes stand for, where Pillow's name of the format is not the suffix.
+FORMATS = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "mpo": "jpeg"}
+
+
+class Picture(NamedTuple):
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8 array of shape (height, width, 1 or 3).
+        width: int, pixels of the file, after its rotation was applied.
+        height: int, likewise.
+        traits: tuple of keys of `TRAITS`.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    traits: tuple
+
+
+def check_fit(fit, background):
+    """Checks how pictures are to be fitted into one size.
+
+    Args:
+        fit: one of `FITS`.
+        background: a colour that Pillow knows, such as "white" or "#7f7f7f".
+
+    Raises:
+        ValueError: there is no such way, or no such colour.
+    """
+    if fit not in FITS:
+        raise ValueError(
+            "`fit` is 'resize' (squeezes), 'crop' (cuts the longer side) or 'pad' "
+            f"(adds background). Received: fit={fit!r}"
+        )
+    try:
+        ImageColor.getrgb(background)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            "`background` is the name of a colour, such as 'white', or '#rrggbb'. "
+            f"Received: background={background!r}"
+        ) from error
+
+
+def decode(content, height, width, *, grey, fit="resize", background="white", name=""):
+    """Decodes a picture and fits it into a size.
+
+    A rotation noted by the camera is applied, transparency is laid on `background`,
+    16-bit grey is scaled to 8 bits, the first frame of an animation is taken.
+
+    Args:
+        content: bytes of the file.
+        height: int, pixels.
+        width: int, pixels.
+        grey: bool, True for one channel, False for RGB.
+        fit: "resize" squeezes the whole picture into the size; "crop" keeps the
+            shape of things and cuts off what the size has no place for, on both
+            sides alike; "pad" keeps the whole picture and fills the rest.
+        background: str, the colour behind transparency and around padded pictures.
+        name: str, of the file, to see whether its suffix is true; "" for none.
+
+    Returns:
+        `Picture`.
+
+    Raises:
+        ValueError: the picture cannot be decoded; the message is a short reason.
+    """
+    image = reading.open_picture(content)
+    mode = "L" if grey else "RGB"
+    try:
+        traits, turned = _traits(image, content, name), _turned(image)
+        native = image.size[:: -1 if turned in SIDEWAYS else 1]
+        if image.format in ("JPEG", "MPO"):
+            if b"\xff\xd9" not in content[-65536:]:  # the end-of-image mark
+                raise OSError("its end is missing")
+            # libjpeg halves for free; twice the size is kept for a good resize.
+            whole = [round(2 * side) for side in _whole(native, width, height, fit)]
+            image.draft(mode, whole[:: -1 if turned in SIDEWAYS else 1])
+        if turned != 1:
+            image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
+        if image.mode[0] in "IF":
+            image = _eight_bits(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            if image.getextrema()[3][0] < 255:
+                traits.append("transparent")
+                paper = Image.new("RGBA", image.size, background)
+                image = Image.alpha_composite(paper, image)
+        image = _fitted(image.convert(mode), width, height, fit, background)
+    except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
+        raise ValueError(f"it is damaged or cut short ({error})") from error
+    pixels = np.asarray(image, dtype="uint8").reshape(height, width, -1)
+    return Picture(pixels, *native, tuple(traits))
+
+
+def decode_all(paths, pixels, *, grey, fit="resize", background="white"):
+    """Decodes files into `pixels`, several at a time, with progress on long work.
+
+    Args:
+        paths: list of n `pathlib.Path`.
+        pixels: uint8 array of shape (n, height, width, channels), to be filled.
+        grey: bool, as in `decode`.
+        fit: str, as in `decode`.
+        background: str, as in `decode`.
+
+    Returns:
+        pandas.DataFrame with a row for each file: content_hash (SHA-256 of the file,
+        hex), width, height (pixels of the file), traits (tuple of keys of `TRAITS`),
+        and reason, which says why a file cannot be read and is None for all others.
+    """
+    height, width = pixels.shape[1:3]
+
+    def read(position):
+        digest, path = None, paths[position]
+        try:
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            picture = decode(
+                content, height, width, grey=grey, fit=fit, background=background,
+                name=path.name,
+            )  # fmt: skip
+        except OSError as error:
+            return digest, 0, 0, (), f"it cannot be opened ({error.strerror})"
+        except ValueError as error:
+            return digest, 0, 0, (), str(error)
+        pixels[position] = picture.pixels
+        return digest, picture.width, picture.height, picture.traits, None
+
+    rows, start, last_word = [], time.monotonic(), time.monotonic()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for row in pool.map(read, range(len(paths))):
+            rows.append(row)
+            now = time.monotonic()
+            if now - last_word > 5:
+                last_word = now
+                left = (now - start) * (len(paths) / len(rows) - 1)
+                print(
+                    f"read {len(rows):,} of {len(paths):,} pictures, about "
+                    f"{left:.0f} s to go"
+                )
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted reader stops at once
+    columns = ["content_hash", "width", "height", "traits", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _traits(image, content, name):
+    """What is unusual about a picture that is open and not yet decoded."""
+    traits, kind = [], image.format.lower()
+    suffix = name.rpartition(".")[2].lower() if "." in name else ""
+    if suffix and FORMATS.get(suffix, suffix) != FORMATS.get(kind, kind):
+        traits.append("named")
+    bits = content[24] if kind == "png" else 8
+    if kind == "tiff":
+        bits = max(image.tag_v2.get(BITS_PER_SAMPLE, (8,)))
+    if bits == 16:
+        traits.append("16 bit")
+    if kind not in ("jpeg", "mpo") and getattr(image, "is_animated", False):
+        traits.append("animated")
+    if image.mode == "CMYK":
+        traits.append("cmyk")
+    return traits
+
+
+def _turned(image):
+    """How the camera was held, 1 to 8; 1 is upright."""
+    turned = image.getexif().get(ORIENTATION, 1)
+    return turned if turned in range(2, 9) else 1
+
+
+def _eight_bits(image):
+    """Grey of 16 bits, of 32 that hold 16, or of floats in [0, 255]."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        if not (
+            np.isfinite(values).all() and 0 <= values.min() and values.max() <= 255
+        ):
+            raise ValueError("decimal numbers outside 0 to 255; save it with 8 bits")
+        return Image.fromarray(np.rint(values).astype("uint8"))
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("whole numbers beyond 16 bits; save it with 8 bits")
+    return Image.fromarray((values >> 8).astype("uint8"))
+
+
+def _whole(native, width, height, fit):
+    """The size that the whole picture has when its part or all fits: (w, h)."""
+    if fit == "resize":
+        return width, height
+    scale = width / native[0], height / native[1]
+    scale = max(scale) if fit == "crop" else min(scale)
+    return native[0] * scale, native[1] * scale
+
+
+def _fitted(image, width, height, fit, background):
+    if image.size == (width, height):
+        return image
+    inner = tuple(max(1, round(s)) for s in _whole(image.size, width, height, fit))
+    box = None
+    if fit == "crop":
+        scale = max(width / image.width, height / image.height)
+        across, down = width / scale, height / scale
+        left, top = (image.width - across) / 2, (image.height - down) / 2
+        inner, box = (width, height), (left, top, left + across, top + down)
+    image = image.resize(inner, Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    if fit != "pad":
+        return image
+    paper = Image.new(image.mode, (width, height), background)
+    paper.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return paper
