@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 
 from cnnkit import data
@@ -250,3 +250,93 @@ def test_reading_a_folder_does_not_import_tensorflow(folder):
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", code, folder], env=environment)
     assert done.returncode == 0
+
+
+def test_crop_and_pad_agree_with_pillow_and_say_what_they_lose(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        for i in range(5):
+            save(tmp_path / name / f"{i}.png", rng.integers(0, 256, (40, 80, 3)))
+    native = Image.open(tmp_path / "cat" / "0.png")
+    crop = data.from_folder(tmp_path, image_size=40, fit="crop")
+    np.testing.assert_array_equal(crop.pixels[0], np.asarray(native)[:, 20:60])
+    assert any("cut; of their area is lost: 50% on average" in n for n in crop.notes)
+    pad = data.from_folder(tmp_path, image_size=40, fit="pad", background="#102030")
+    expected = ImageOps.pad(native, (40, 40), Image.BILINEAR, color="#102030")
+    np.testing.assert_array_equal(pad.pixels[0], np.asarray(expected))
+    assert any("of their pixels are #102030: 50%" in n for n in pad.notes)
+    squeezed = data.from_folder(tmp_path, image_size=40)
+    assert any("squeezed, by a factor of up to 2.00" in n for n in squeezed.notes)
+    with pytest.raises(ValueError, match="fit='stretch'"):
+        data.from_folder(tmp_path, fit="stretch")
+    with pytest.raises(ValueError, match="background='mauvish'"):
+        data.from_folder(tmp_path, background="mauvish")
+
+
+def test_what_was_unusual_about_files_is_told(folder):
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype="uint8"))
+    frames = [
+        Image.fromarray(rng.integers(0, 256, (9, 9), dtype="uint8")) for _ in "ab"
+    ]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(folder / "cat" / "turned.jpg", exif=exif)
+    picture.convert("CMYK").save(folder / "cat" / "printed.jpg")
+    picture.save(folder / "cat" / "really_a_webp.jpg", format="WEBP")
+    frames[0].save(folder / "cat" / "film.gif", save_all=True, append_images=frames[1:])
+    deep = rng.integers(0, 65536, (30, 30), dtype="uint16")
+    Image.fromarray(deep).save(folder / "cat" / "deep.png")
+    see_through = picture.copy()
+    see_through.putalpha(100)
+    see_through.save(folder / "cat" / "glass.png")
+    photos = data.from_folder(folder)
+    said = " ".join(photos.notes)
+    for words in (
+        "1 pictures carry the camera's rotation", "1 pictures have printing colours",
+        "1 pictures have another format", "1 pictures hold several frames",
+        "1 pictures have 16 bits", "1 pictures are transparent in places and were laid "
+        "on white",
+    ):  # fmt: skip
+        assert words in said
+    turned = photos.manifest.set_index("path").loc["cat/turned.jpg"]
+    assert (turned["width"], turned["height"]) == (30, 40)
+
+
+def test_near_duplicates_stay_on_one_side(tmp_path):
+    digits = load_digits()
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        coarse = rng.integers(0, 256, (6, 6, 3), dtype="uint8")
+        picture = Image.fromarray(coarse).resize((64, 64), Image.BICUBIC)
+        name = ("cat", "dog")[i % 2]
+        save(tmp_path / name / f"{i}.png", picture)
+        picture.save(tmp_path / name / f"{i}_again.jpg", quality=60)
+    photos = data.from_folder(tmp_path)
+    stem = photos.manifest["path"].str.extract(r"(\d+)")[0]
+    assert (photos.manifest.groupby(stem)["split"].nunique() == 1).all()
+    assert any("80 pictures have a near duplicate" in note for note in photos.notes)
+    # Where all is alike, likeness does not guide the split.
+    images = np.repeat(np.repeat(digits.images[:300] * 15, 4, axis=1), 4, axis=2)
+    flat = data.from_arrays(np.rint(images / 8 + 90), digits.target[:300])
+    assert (flat.counts() > 0).all(axis=None)
+
+
+def test_folds_share_out_all_but_the_test(folder):
+    photos = data.from_folder(folder)
+    versions = photos.folds(4)
+    held = [set(version.rows("valid")) for version in versions]
+    assert set().union(*held) == set(photos.rows("train")) | set(photos.rows("valid"))
+    assert sum(map(len, held)) == 34  # each in one fold alone
+    for version in versions:
+        assert version.rows("test").tolist() == photos.rows("test").tolist()
+        assert version.pixels is photos.pixels
+
+
+def test_resized_pictures_are_those_of_pillow(folder):
+    photos = data.from_folder(folder)
+    small = photos.resized((20, 24))
+    assert small.image_shape == (20, 24, 3)
+    expected = Image.fromarray(photos.pixels[3]).resize((24, 20), Image.BILINEAR)
+    np.testing.assert_array_equal(small.pixels[3], np.asarray(expected))
+    assert small.manifest.equals(photos.manifest)

@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 
 from cnnkit.data import decoding, duplicates, folders, reading
-from cnnkit.data.image_data import ImageData
+from cnnkit.data.image_data import ImageData, sides
 from cnnkit.data.split import PARTS, split
 
 NAMES = {"valid": "validation", "test": "test"}
@@ -50,7 +50,7 @@ def read(folder, files, *, image_size, grey, fit, background, unreadable, memory
     paths = [folder / path for path in files["path"]]
     if image_size is None:
         image_size = min(usual_side(paths), LARGEST)
-    height, width = _sides(image_size)
+    height, width = sides(image_size)
     pixels = _empty_pixels((len(paths), height, width, 1 if grey else 3), memory_limit)
     facts = decoding.decode_all(
         paths, pixels, grey=grey, fit=fit, background=background
@@ -259,17 +259,6 @@ def _unreadable(names, reasons):
         "them, or go on without them with unreadable='skip'. Received:\n"
         + "\n".join(lines)
     )
-
-
-def _sides(image_size):
-    sides = (image_size,) * 2 if np.isscalar(image_size) else tuple(image_size)
-    whole = all(isinstance(side, int | np.integer) for side in sides)
-    if len(sides) != 2 or not whole or not all(8 <= side <= 1024 for side in sides):
-        raise ValueError(
-            "`image_size` is a number of pixels or (height, width), from 8 to 1024. "
-            f"Received: image_size={image_size!r}"
-        )
-    return int(sides[0]), int(sides[1])
 
 
 def _empty_pixels(shape, memory_limit):

@@ -1,13 +1,15 @@
 """`ImageData`: pictures of one size, their classes, and which part each belongs to."""
 
+import dataclasses
 import functools
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
-from cnnkit.data.split import PARTS
+from cnnkit.data.split import PARTS, folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +20,10 @@ class ImageData:
         class_names: tuple of str; the label i means `class_names[i]`.
         image_shape: (height, width, channels) in pixels; 1 channel is grey, 3 is RGB.
         manifest: pandas.DataFrame, one row a picture: `path`, `label` (int), `split`
-            ("train", "valid" or "test"), `content_hash` (SHA-256 of the content).
+            ("train", "valid" or "test"), `content_hash` (SHA-256 of the content);
+            where they are known `group`, `alike` (the number of its group of near
+            duplicates), `width` and `height` of the file, and the further columns of
+            a table.
         pixels: uint8 array of shape (n, height, width, channels), in memory or on
             disk; row i belongs to row i of `manifest`.
         source: str, where the pictures came from, for titles and reports.
@@ -59,6 +64,55 @@ class ImageData:
         table = table.fillna(0).astype(int)
         table.index = pd.Index(self.class_names, name="class")
         return table.rename_axis(columns=None)
+
+    def resized(self, image_size):
+        """Returns the same pictures in another size, made from these pixels.
+
+        Args:
+            image_size: int or (height, width), pixels from 8 to 1024. For larger
+                pictures than these load the files again: here they only get blurred.
+
+        Returns:
+            `ImageData` with the same manifest and split.
+
+        Raises:
+            ValueError: a bad size.
+        """
+        height, width = sides(image_size)
+        pixels = np.empty((len(self.pixels), height, width, self.image_shape[2]), "u1")
+        for position, image in enumerate(self.pixels):
+            picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            pixels[position] = np.asarray(picture).reshape(height, width, -1)
+        shape = pixels.shape[1:]
+        return dataclasses.replace(self, image_shape=shape, pixels=pixels)
+
+    def folds(self, k=5, *, seed=0):
+        """Returns `k` versions of the data, each with another validation part.
+
+        All pictures but those of the test are dealt into k folds, by class, and what
+        belongs together into one fold; see `data.folds`.
+
+        Args:
+            k: int from 2.
+            seed: int, another seed gives other folds.
+
+        Returns:
+            A list of k `ImageData`, which share their pixels: the i-th has fold i as
+            "valid", the others as "train", and the test part as it is.
+
+        Raises:
+            ValueError: too few pictures for k folds.
+        """
+        rows = np.flatnonzero(self.manifest["split"] != "test")
+        fold = folds(self.manifest.iloc[rows], k, seed=seed)
+        versions = []
+        for number in range(k):
+            parts = self.manifest["split"].to_numpy(dtype=object).copy()
+            parts[rows] = np.where(fold == number, "valid", "train")
+            manifest = self.manifest.assign(split=parts)
+            versions.append(dataclasses.replace(self, manifest=manifest))
+        return versions
 
     def rows(self, part):
         """Returns the positions of the pictures of one part, in manifest order.
@@ -160,6 +214,28 @@ class ImageData:
         batches = positions.map(load_in_graph, num_parallel_calls=2, deterministic=True)
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
         return batches.prefetch(2)
+
+
+def sides(image_size):
+    """Returns (height, width) of a size that is given as one number or two.
+
+    Args:
+        image_size: int or (height, width), pixels from 8 to 1024.
+
+    Returns:
+        Two int.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    both = (image_size,) * 2 if np.isscalar(image_size) else tuple(image_size)
+    whole = all(isinstance(side, int | np.integer) for side in both)
+    if len(both) != 2 or not whole or not all(8 <= side <= 1024 for side in both):
+        raise ValueError(
+            "`image_size` is a number of pixels or (height, width), from 8 to 1024. "
+            f"Received: image_size={image_size!r}"
+        )
+    return int(both[0]), int(both[1])
 
 
 def to_arrays(data, part):

@@ -88,7 +88,7 @@ def test_a_good_archive_is_read_and_unpacked(place, kind):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.png", "/tmp/evil.png", "cat/../../evil.png", "cat\\..\\evil.png"]
+    "name", ["../evil.png", "/evil.png", "cat/../../evil.png", "cat\\..\\evil.png"]
 )
 def test_b01_members_outside_the_folder(place, name):
     make_tar(place / "a.tar.gz", [*GOOD.items(), (name, b"x")])
