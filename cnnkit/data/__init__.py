@@ -14,6 +14,7 @@ from cnnkit.data.manifests import load as load_manifest
 from cnnkit.data.manifests import save as save_manifest
 from cnnkit.data.named import load
 from cnnkit.data.split import folds, split
+from cnnkit.data.suspects import label_suspects
 
 __all__ = [
     "ImageData",
@@ -21,6 +22,7 @@ __all__ = [
     "from_arrays",
     "from_folder",
     "from_table",
+    "label_suspects",
     "load",
     "load_manifest",
     "save_manifest",
