@@ -88,19 +88,46 @@ def decode(content, height, width, *, grey, fit="resize", background="white", na
         `Picture`.
 
     Raises:
-        ValueError: the picture cannot be decoded; the message is a short reason.
+        PictureError: the picture cannot be decoded; the message is a short reason.
+    """
+    mode = "L" if grey else "RGB"
+
+    def twice(native):  # libjpeg halves for free; that leaves enough to resize well
+        return [2 * side for side in _whole(native, width, height, fit)]
+
+    image, native, traits = upright(content, mode, twice, background, name)
+    image = _fitted(image, width, height, fit, background)
+    pixels = np.asarray(image, dtype="uint8").reshape(height, width, -1)
+    return Picture(pixels, *native, traits)
+
+
+def upright(content, mode, wanted, background, name):
+    """Decodes a picture, turned as it was seen, with nothing transparent.
+
+    Args:
+        content: bytes of the file.
+        mode: "L" or "RGB".
+        wanted: function from the picture's (width, height) to the size that is enough:
+            a JPEG may be decoded to a half, a quarter or an eighth, but not smaller.
+        background: str, the colour behind transparency.
+        name: str, of the file, to see whether its suffix is true; "" for none.
+
+    Returns:
+        A `PIL.Image.Image`; the (width, height) of the file; its traits, a tuple of
+        keys of `TRAITS`.
+
+    Raises:
+        PictureError: the picture cannot be decoded.
     """
     image = reading.open_picture(content)
-    mode = "L" if grey else "RGB"
     try:
         traits, turned = _traits(image, content, name), _turned(image)
         native = image.size[:: -1 if turned in SIDEWAYS else 1]
         if image.format in ("JPEG", "MPO"):
             if b"\xff\xd9" not in content[-65536:]:  # the end-of-image mark
                 raise OSError("its end is missing")
-            # libjpeg halves for free; twice the size is kept for a good resize.
-            whole = [round(2 * side) for side in _whole(native, width, height, fit)]
-            image.draft(mode, whole[:: -1 if turned in SIDEWAYS else 1])
+            enough = [round(side) for side in wanted(native)]
+            image.draft(mode, enough[:: -1 if turned in SIDEWAYS else 1])
         if turned != 1:
             image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
         if image.mode[0] in "IF":
@@ -111,11 +138,10 @@ def decode(content, height, width, *, grey, fit="resize", background="white", na
                 traits.append("transparent")
                 paper = Image.new("RGBA", image.size, background)
                 image = Image.alpha_composite(paper, image)
-        image = _fitted(image.convert(mode), width, height, fit, background)
+        return image.convert(mode), native, tuple(traits)
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
-        raise ValueError(f"it is damaged or cut short ({error})") from error
-    pixels = np.asarray(image, dtype="uint8").reshape(height, width, -1)
-    return Picture(pixels, *native, tuple(traits))
+        reason = f"it is damaged or cut short ({error})"
+        raise reading.PictureError("truncated", reason) from error
 
 
 def decode_all(paths, pixels, *, grey, fit="resize", background="white"):
@@ -151,23 +177,32 @@ def decode_all(paths, pixels, *, grey, fit="resize", background="white"):
         pixels[position] = picture.pixels
         return digest, picture.width, picture.height, picture.traits, None
 
-    rows, start, last_word = [], time.monotonic(), time.monotonic()
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        for row in pool.map(read, range(len(paths))):
-            rows.append(row)
-            now = time.monotonic()
-            if now - last_word > 5:
-                last_word = now
-                left = (now - start) * (len(paths) / len(rows) - 1)
-                print(
-                    f"read {len(rows):,} of {len(paths):,} pictures, about "
-                    f"{left:.0f} s to go"
-                )
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted reader stops at once
+    rows = list(in_threads(read, len(paths)))
     columns = ["content_hash", "width", "height", "traits", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def in_threads(work, number):
+    """Works on pictures several at a time, with progress on long work.
+
+    Args:
+        work: function of a position.
+        number: int, how many pictures there are.
+
+    Yields:
+        What `work` returns, in order.
+    """
+    start = last_word = time.monotonic()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for done, result in enumerate(pool.map(work, range(number)), start=1):
+            yield result
+            now = time.monotonic()
+            if now - last_word > 5:
+                last_word, left = now, (now - start) * (number / done - 1)
+                print(f"read {done:,} of {number:,} pictures, about {left:.0f} s to go")
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted reader stops at once
 
 
 def _traits(image, content, name):

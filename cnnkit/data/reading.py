@@ -10,6 +10,7 @@ SUFFIXES = {
 }  # fmt: skip
 JUNK_FOLDERS = {"__MACOSX", "__pycache__"}
 JUNK_FILES = {"thumbs.db", "desktop.ini"}
+STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")  # of JPEG, PNG and GIF files
 LEFT_OUT = {  # why a file or folder is not read
     "denied": "without the permission to be read",
     "format": "in a format that is not read here",
@@ -19,6 +20,19 @@ LEFT_OUT = {  # why a file or folder is not read
     "special": "no files but pipes, sockets or devices",
 }
 MOST_PIXELS = 50_000_000  # a picture that claims more is a mistake or an attack
+
+
+class PictureError(ValueError):
+    """A file is no picture that can be read; the message is a short reason.
+
+    Attributes:
+        code: "empty_file", "truncated", "not_a_picture", "other_format" or
+            "too_many_pixels", as in `codes.CODES`.
+    """
+
+    def __init__(self, code, reason):
+        super().__init__(reason)
+        self.code = code
 
 
 def is_junk(path):
@@ -114,20 +128,26 @@ def open_picture(content):
         A `PIL.Image.Image`.
 
     Raises:
-        ValueError: the bytes are no picture; the message is a short reason.
+        PictureError: the bytes are no picture, or one with too many pixels.
     """
     if not content:
-        raise ValueError("the file is empty")
+        raise PictureError("empty_file", "the file is empty")
     try:
         image = Image.open(io.BytesIO(content))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        number = "more than a hundred million"  # Pillow itself refuses it
+        raise PictureError("too_many_pixels", _too_many(number)) from error
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
-        raise ValueError(_guess(content)) from error
+        raise PictureError(*_guess(content)) from error
     if image.width * image.height > MOST_PIXELS:
-        raise ValueError(
-            f"it has {image.width} x {image.height} pixels, more than the "
-            f"{MOST_PIXELS // 1_000_000} million that are accepted"
-        )
+        number = f"{image.width} x {image.height}"
+        raise PictureError("too_many_pixels", _too_many(number))
     return image
+
+
+def _too_many(number):
+    accepted = f"{MOST_PIXELS // 1_000_000} million"
+    return f"it has {number} pixels, more than the {accepted} that are accepted"
 
 
 def _looks_like_picture(path):
@@ -141,21 +161,27 @@ def _looks_like_picture(path):
 
 
 def _guess(content):
-    """Says what a file that is no picture seems to be."""
+    """Says what a file that is no picture seems to be: (code, reason)."""
     start = content[:512].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        return "it is an HTML page, not a picture (a download that failed?)"
+        why = "it is an HTML page, not a picture (a download that failed?)"
+        return "not_a_picture", why
     if b"<svg" in start:
-        return "it is an SVG drawing; save it as PNG"
+        return "other_format", "it is an SVG drawing; save it as PNG"
     brand = content[8:12] if content[4:8] == b"ftyp" else b""
     if brand in (b"avif", b"avis"):
-        return "it is an AVIF picture; save it as JPEG or PNG"
+        return "other_format", "it is an AVIF picture; save it as JPEG or PNG"
     if brand in (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"):
-        return "it is a HEIC picture; save it as JPEG or PNG"
+        return "other_format", "it is a HEIC picture; save it as JPEG or PNG"
     if brand:
-        return "it is a film, not a picture"
+        return "not_a_picture", "it is a film, not a picture"
     if start.startswith(b"%pdf"):
-        return "it is a PDF document; save its pages as PNG"
+        return "other_format", "it is a PDF document; save its pages as PNG"
+    before = min(content.find(mark, 0, 512) % 2**32 for mark in STARTS)
+    if 0 < before < 512:
+        why = f"there are {before} bytes too many before the picture begins"
+        return "truncated", why
     if start.isascii() and all(byte >= 9 for byte in start):
-        return "it is text, not a picture"
-    return f"it is not a picture in a known format (it begins {content[:8]!r})"
+        return "not_a_picture", "it is text, not a picture"
+    why = f"it is not a picture in a known format (it begins {content[:8]!r})"
+    return "not_a_picture", why

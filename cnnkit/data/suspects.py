@@ -115,8 +115,8 @@ def _checked(labels, probabilities, class_names):
         )
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
-            f"Labels go from 0 to {num_classes - 1}, as there are {num_classes} columns "
-            f"of probabilities. Received: {labels.min()} to {labels.max()}"
+            f"Labels go from 0 to {num_classes - 1}, one for each column of the "
+            f"probabilities. Received: {labels.min()} to {labels.max()}"
         )
     sums = probabilities.sum(axis=1)
     if not (probabilities >= 0).all() or not np.allclose(sums, 1, atol=1e-3):
