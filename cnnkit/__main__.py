@@ -1,4 +1,4 @@
-"""The main job in a terminal: `cnnkit train FOLDER`, `cnnkit predict MODEL PICTURE`.
+"""The main job in a terminal: `cnnkit check`, `cnnkit train` and `cnnkit predict`.
 
 Nothing heavy is imported until there is something to do, so that `--help` is quick.
 """
@@ -9,6 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+UNREADABLE = (
+    "empty_file", "truncated", "not_a_picture", "other_format", "too_many_pixels",
+)  # fmt: skip
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
 
 
@@ -19,8 +22,9 @@ def main(arguments=None):
         arguments: list of str, or None for those of the process.
 
     Returns:
-        int, the exit status: 0 when all went well, 1 when a picture could not be
-        read, 2 when the command could not be carried out, 130 when interrupted.
+        int, the exit status: 0 when all went well, 1 when the check found an error or
+        a picture could not be read, 2 when the command could not be carried out, 130
+        when interrupted.
     """
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up talk
@@ -66,7 +70,38 @@ def _parser():
         "--seed", type=int, default=0, metavar="S",
         help="of the split and of training (default: 0)",
     )  # fmt: skip
+    train.add_argument(
+        "--skip-unreadable", action="store_true",
+        help="go on without the files that cannot be read",
+    )  # fmt: skip
     train.set_defaults(run=_train)
+
+    check = commands.add_parser(
+        "check",
+        help="say what is wrong with the pictures of a folder",
+        description="Opens every file of a folder and says what would spoil training: "
+        "damaged files, copies, leaks from training to test, dark or blurred "
+        "pictures, classes that are too small, and more. Nothing is changed, unless "
+        "--move is given.",
+    )
+    check.add_argument("folder", type=Path, metavar="FOLDER", nargs="?")
+    check.add_argument(
+        "--codes", action="store_true", help="list all that can be found, and stop"
+    )
+    check.add_argument(
+        "--table", type=Path, metavar="FILE", help="also write all findings as CSV"
+    )
+    check.add_argument(
+        "--quarantine", type=Path, metavar="DIR",
+        help="write to DIR/plan.csv which files cannot be used",
+    )  # fmt: skip
+    check.add_argument(
+        "--move", action="store_true", help="move the files of the plan to DIR"
+    )
+    check.add_argument(
+        "--undo", action="store_true", help="bring the files of DIR back"
+    )
+    check.set_defaults(run=_check)
 
     predict = commands.add_parser(
         "predict",
@@ -82,9 +117,48 @@ def _parser():
     return parser
 
 
+def _check(options):
+    from cnnkit import data
+
+    if options.codes:
+        for code, about in data.CODES.items():
+            print(f"{code} ({about.severity}): {about.meaning}")
+            print(f"    for example {about.example}\n    -> {about.remedy}")
+        return 0
+    if options.folder is None:
+        raise ValueError("Name the folder to check. Received: no FOLDER")
+    if (options.move or options.undo) and options.quarantine is None:
+        raise ValueError(
+            "--move and --undo need --quarantine DIR. Received: no --quarantine"
+        )
+    if options.undo:
+        back = data.restore(options.folder, options.quarantine)
+        print(f"{len(back)} files are back in {str(options.folder)!r}")
+        return 0
+    findings = data.check(
+        options.folder, quarantine=options.quarantine, move=options.move
+    )
+    if options.table:
+        data.save_findings(findings, options.table)
+    return int((findings["severity"] == "error").any())
+
+
 def _train(options):
     if not options.minutes > 0:
         raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
+    from cnnkit.data import check
+
+    findings = check(options.folder)
+    errors = findings[findings["severity"] == "error"]
+    unreadable = errors["code"].isin(UNREADABLE)
+    if len(errors) and not (options.skip_unreadable and unreadable.all()):
+        way = ""
+        if unreadable.all():
+            way = ", or go on without those files with --skip-unreadable"
+        raise ValueError(
+            f"Mend the errors above first{way}. Received: {len(errors)} errors in "
+            f"{str(options.folder)!r}"
+        )
     print("starting Keras", flush=True)
     _start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
@@ -94,7 +168,10 @@ def _train(options):
     use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
     if options.image_size is None:
         side = min(side, LARGEST if use_weights else SMALL)
-    photos = data.from_folder(options.folder, image_size=side, seed=options.seed)
+    photos = data.from_folder(
+        options.folder, image_size=side, seed=options.seed,
+        unreadable="skip" if options.skip_unreadable else "error",
+    )  # fmt: skip
     out = _own_folder(options.out or Path("runs") / photos.source)
 
     model, history = _trained(photos, use_weights, options)
@@ -102,7 +179,7 @@ def _train(options):
     table = evaluation.predict(model, photos)
     table.to_csv(out / "predictions.csv", index=False)
     data.save_manifest(photos, out / "manifest.csv")
-    report.write(model, photos, history, out / "report.html")
+    report.write(model, photos, history, out / "report.html", findings=findings)
 
     scores = evaluation.scores(*evaluation.arrays(table))
     value, low, high = scores.loc[("all classes", "accuracy"), ["value", "low", "high"]]

@@ -8,16 +8,22 @@ import importlib
 
 from cnnkit.data.archives import unpack
 from cnnkit.data.arrays import from_arrays
+from cnnkit.data.codes import CODES
+from cnnkit.data.findings import check
+from cnnkit.data.findings import save as save_findings
 from cnnkit.data.image_data import ImageData, to_arrays
 from cnnkit.data.load import from_folder, from_table, usual_side
 from cnnkit.data.manifests import load as load_manifest
 from cnnkit.data.manifests import save as save_manifest
 from cnnkit.data.named import load
+from cnnkit.data.quarantine import restore
 from cnnkit.data.split import folds, split
 from cnnkit.data.suspects import label_suspects
 
 __all__ = [
+    "CODES",
     "ImageData",
+    "check",
     "folds",
     "from_arrays",
     "from_folder",
@@ -25,6 +31,8 @@ __all__ = [
     "label_suspects",
     "load",
     "load_manifest",
+    "restore",
+    "save_findings",
     "save_manifest",
     "signs",
     "split",

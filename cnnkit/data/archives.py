@@ -19,6 +19,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from cnnkit.data import folders
+
 MOST_BYTES = 8 * 2**30
 MOST_FILES = 1_000_000
 MOST_DEPTH = 20  # folders inside folders
@@ -147,6 +149,31 @@ def write(archive, folder, *, most_bytes=MOST_BYTES, most_files=MOST_FILES):
         for place, names, _ in os.walk(folder):
             for name in names:
                 (Path(place) / name).chmod(0o755)
+
+
+@contextlib.contextmanager
+def as_folder(pictures):
+    """Opens a folder, or unpacks an archive of one for a while.
+
+    Args:
+        pictures: str or path of a folder or of an archive.
+
+    Yields:
+        The `pathlib.Path` to read and the name (str) of what was given.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        UnsafeArchiveError: the archive is refused.
+    """
+    path = Path(pictures).expanduser()
+    if not is_archive(path):
+        path = folders.existing(path)
+        yield path, path.name
+        return
+    with tempfile.TemporaryDirectory(prefix="cnnkit-") as temporary:
+        unpacked = Path(temporary).resolve()
+        write(path, unpacked)
+        yield folders.only_folder(unpacked), path.name
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """Loads pictures from files: a folder, an archive or a table, all to `ImageData`."""
 
-import contextlib
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -73,7 +71,7 @@ def from_folder(
         >>> photos = data.from_folder("photos", image_size=128)
         >>> photos.counts()
     """
-    with _as_folder(folder) as (folder, source):
+    with archives.as_folder(folder) as (folder, source):
         files, class_names, notes = folders.scan(folder)
         if groups is not None:
             files["group"] = [groups(path) for path in files["path"]]
@@ -171,20 +169,6 @@ def usual_side(folder):
     Raises:
         FileNotFoundError, ValueError: as for `from_folder`.
     """
-    with _as_folder(folder) as (folder, _):
+    with archives.as_folder(folder) as (folder, _):
         files, _, _ = folders.scan(folder)
         return assembly.usual_side([folder / path for path in files["path"]])
-
-
-@contextlib.contextmanager
-def _as_folder(folder):
-    """The folder to read and its name; an archive becomes a folder for a while."""
-    path = Path(folder).expanduser()
-    if not archives.is_archive(path):
-        path = folders.existing(path)
-        yield path, path.name
-        return
-    with tempfile.TemporaryDirectory(prefix="cnnkit-") as temporary:
-        unpacked = Path(temporary).resolve()
-        archives.write(path, unpacked)
-        yield folders.only_folder(unpacked), path.name

@@ -28,12 +28,28 @@ def save(photos, path):
     Raises:
         ValueError: `path` does not end in .csv.
     """
-    path = Path(path).expanduser()
-    if path.suffix.lower() != ".csv":
-        raise ValueError(f"`path` must end in .csv. Received: path={str(path)!r}")
     names = np.array(photos.class_names, dtype=object)
     table = photos.manifest.copy()
     table.insert(2, "class", names[table["label"].to_numpy(int)])
+    return write_csv(table, path)
+
+
+def write_csv(table, path):
+    """Writes a table as CSV, whole or not at all, with no cell that is a formula.
+
+    Args:
+        table: pandas.DataFrame.
+        path: str or path, ending in .csv; an older file of that name is replaced.
+
+    Returns:
+        The `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: `path` does not end in .csv.
+    """
+    path, table = Path(path).expanduser(), table.copy()
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"`path` must end in .csv. Received: path={str(path)!r}")
     for column in table.columns.difference(table.select_dtypes("number").columns):
         table[column] = [_harmless(value) for value in table[column]]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,11 +23,12 @@ MOST_PIXELS = 50_000_000  # a picture that claims more is a mistake or an attack
 
 
 class PictureError(ValueError):
-    """A file is no picture that can be read; the message is a short reason.
+    """A file is no picture that can be read.
 
-    Attributes:
-        code: "empty_file", "truncated", "not_a_picture", "other_format" or
-            "too_many_pixels", as in `codes.CODES`.
+    Args:
+        code: str, "empty_file", "truncated", "not_a_picture", "other_format" or
+            "too_many_pixels", as in `codes.CODES`; kept as an attribute.
+        reason: str, the message, a few words.
     """
 
     def __init__(self, code, reason):

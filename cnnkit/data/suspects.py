@@ -13,11 +13,12 @@ import pandas as pd
 def label_suspects(labels, probabilities, *, class_names=None):
     """Ranks the pictures whose label is probably wrong, the surest first.
 
-    A picture counts as confidently of class j if the probability of j is at least the
-    mean that pictures labelled j get for j (equation 2). Counting confident classes
-    against labels gives the share of each class that is mislabelled, and as which
-    class (equation 1). So many pictures are then suspected, those that lean most
-    towards the other class (the paper's "prune by noise rate").
+    A picture is confidently of class j if the probability of j is at least the mean
+    that pictures labelled j get for j (equation 2 of the paper). As many pictures are
+    suspected as are confidently of another class than their label; those whose own
+    label gets the lowest probability. On Fashion-MNIST with 10 % of uniform noise this
+    order finds more, and accuses fewer, than the paper's "prune by noise rate"
+    (cleanlab's default); it is cleanlab's `filter_by="low_self_confidence"`.
 
     Args:
         labels: int array of shape (n,), as given.
@@ -28,76 +29,43 @@ def label_suspects(labels, probabilities, *, class_names=None):
     Returns:
         pandas.DataFrame with a row for each suspect: `position` in `labels`, `label`,
         `suggested` (the likeliest class), `confidence` (probability of the label, from
-        0 to 1), `margin` (probability of the label less that of the likeliest other
-        class, from -1 to 1), lowest margin first. With `class_names` also `label_name`
+        0 to 1), lowest confidence first. With `class_names` also `label_name`
         and `suggested_name`.
 
     Raises:
         ValueError: shapes, labels or probabilities do not fit.
     """
     labels, probabilities = _checked(labels, probabilities, class_names)
-    noise = estimated_noise(labels, probabilities)
-    rows, suspected = np.arange(len(labels)), np.zeros(len(labels), bool)
-    for given in range(len(noise)):
-        members = np.flatnonzero(labels == given)
-        for true in range(len(noise)):
-            number = noise[given, true] if true != given else 0
-            lean = probabilities[members, true] - probabilities[members, given]
-            suspected[members[np.argsort(-lean, kind="stable")[:number]]] = True
-    others = probabilities.copy()
-    others[rows, labels] = -1
-    suggested = others.argmax(axis=1)
+    rows = np.arange(len(labels))
+    number = _confidently_another(labels, probabilities)
     own = probabilities[rows, labels]
+    suggested = probabilities.argmax(axis=1)
     table = pd.DataFrame(
         {
             "position": rows,
             "label": labels,
             "suggested": suggested,
             "confidence": own,
-            "margin": own - others.max(axis=1),
         }
     )
     if class_names is not None:
         names = np.asarray(class_names, dtype=object)
         table["label_name"], table["suggested_name"] = names[labels], names[suggested]
+    table = table.sort_values("confidence", kind="stable").head(number)
     # A label that the model itself finds likeliest is no suspect.
-    table = table[suspected & (table["margin"] < 0)]
-    return table.sort_values("margin", kind="stable").reset_index(drop=True)
+    return table[table["suggested"] != table["label"]].reset_index(drop=True)
 
 
-def estimated_noise(labels, probabilities):
-    """Estimates how many pictures with each label are truly of each class.
-
-    Args:
-        labels: int array of shape (n,).
-        probabilities: array of shape (n, k).
-
-    Returns:
-        int array of shape (k, k), row: label as given, column: true class; each row
-        sums to the number of pictures with that label (equation 3, in whole pictures).
-    """
+def _confidently_another(labels, probabilities):
+    """How many pictures are confidently of another class than their label."""
     num_classes = probabilities.shape[1]
-    counts = np.bincount(labels, minlength=num_classes)
-    thresholds = np.array(
-        [
-            probabilities[labels == j, j].mean() if counts[j] else np.inf
-            for j in range(num_classes)
-        ]
-    )
+    thresholds = np.full(num_classes, np.inf)  # of a class that no picture is labelled
+    for j in np.unique(labels):
+        thresholds[j] = probabilities[labels == j, j].mean()
     confident = probabilities >= thresholds
     likeliest = np.where(confident, probabilities, -1).argmax(axis=1)
-    sure = confident.any(axis=1)
-    joint = np.zeros((num_classes, num_classes))
-    np.add.at(joint, (labels[sure], likeliest[sure]), 1)
-    empty = (joint.sum(axis=1) == 0) & (counts > 0)
-    joint[empty, empty] = 1  # nobody is sure: nothing to complain about
-    shares = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1)
-    exact = shares * counts[:, np.newaxis]
-    whole = np.floor(exact + 1e-9).astype(int)
-    for row, missing in enumerate(counts - whole.sum(axis=1)):  # largest remainders
-        most = np.argsort(whole[row] - exact[row], kind="stable")[:missing]
-        whole[row, most] += 1
-    return whole
+    another = (likeliest != labels) & (probabilities.argmax(axis=1) != labels)
+    return int((confident.any(axis=1) & another).sum())
 
 
 def _checked(labels, probabilities, class_names):

@@ -6,11 +6,9 @@ written by people and end up in a browser: all text passes through one door, Jin
 escaping together with `readable`.
 """
 
-import base64
 import contextlib
 import datetime
 import importlib.metadata
-import io
 import math
 import os
 import pathlib
@@ -18,18 +16,18 @@ import platform
 
 import jinja2
 import numpy as np
-from PIL import Image
 
 import cnnkit
-from cnnkit import evaluation, plots, saving
+from cnnkit import data, evaluation, plots, saving
+from cnnkit.report.inline import SMALL, drawing, photograph
 
 MARK = '<meta name="generator" content="cnnkit'  # a page with it may be replaced
 MOST_MISTAKES = 12
+MOST_FILES = 3  # named for each finding
 MOST_CLASSES = 50  # rows of a table; a page with 3,000 cannot be read
-SMALL = 96  # pixels; smaller pictures are shown as they are, larger ones as JPEG
 
 
-def write(model, photos, history, path, *, overwrite=False):
+def write(model, photos, history, path, *, findings=None, overwrite=False):
     """Writes the report of a trained model as one self-contained HTML page.
 
     The scores come from the test part, which is read here for the first time. Where it
@@ -42,6 +40,7 @@ def write(model, photos, history, path, *, overwrite=False):
         history: the `History` that `training.fit` or `fine_tune` returned, or that of
             plain Keras; None leaves out the training curves.
         path: file to write, ending in `.html`; missing folders are made.
+        findings: table from `data.check`, or None where nothing was checked.
         overwrite: bool, whether a file that cnnkit did not write may be replaced. An
             older report is replaced in any case, so that a notebook can run again.
 
@@ -65,6 +64,7 @@ def write(model, photos, history, path, *, overwrite=False):
         version=cnnkit.__version__,
         today=datetime.date.today(),
         data=_data_facts(photos),
+        check=_check_facts(findings),
         training=_training_facts(model, history),
         result=_result(model, photos),
         environment=_environment(),
@@ -139,6 +139,25 @@ def _data_facts(photos):
     }
 
 
+def _check_facts(findings):
+    """The findings of the check by code, or None where there was none."""
+    if findings is None:
+        return None
+    return [
+        {
+            "severity": group["severity"].iloc[0],
+            "count": len(group),
+            "meaning": data.CODES[code].meaning,
+            "names": [
+                name if isinstance(name, str) else detail
+                for name, detail in zip(group["path"], group["detail"], strict=True)
+            ][:MOST_FILES],
+            "remedy": data.CODES[code].remedy,
+        }
+        for code, group in findings.groupby("code", sort=False)
+    ]
+
+
 def _training_facts(model, history):
     """What was trained, and for how long; facts that are not known are None."""
     values = getattr(history, "history", history) or {}
@@ -150,7 +169,7 @@ def _training_facts(model, history):
     curves = None
     if values.get("loss"):
         marks = marks if len(marks) > 1 else None
-        curves = _figure(plots.training_curves(values, marks=marks))
+        curves = drawing(plots.training_curves(values, marks=marks))
     return {
         "model": model.name,
         "parameters": model.count_params(),
@@ -209,7 +228,7 @@ def _result(model, photos):
         "classes": classes[:MOST_CLASSES],
         "guess": photos.class_names[largest],
         "guess_of_100": _of_100(matrix[largest].sum() / len(labels)),
-        "confusion": _figure(plots.confusion_matrix(matrix, photos.class_names)),
+        "confusion": drawing(plots.confusion_matrix(matrix, photos.class_names)),
         "confused": [
             {
                 "true": photos.class_names[i],
@@ -231,7 +250,7 @@ def _mistakes(table, photos, part, labels, probabilities):
     wrong = order[probabilities[order].argmax(axis=1) != labels[order]]
     return [
         {
-            "picture": _picture(photos.pixels[rows[i]]),
+            "picture": photograph(photos.pixels[rows[i]]),
             "small": max(photos.image_shape[:2]) <= SMALL,
             "file": table["file"].iloc[i],
             "true": table["label"].iloc[i],
@@ -254,24 +273,6 @@ def _of_100(share):
     if 0 < share < 1:
         return min(max(round(100 * share), 1), 99)
     return round(100 * share)
-
-
-def _figure(figure):
-    """A matplotlib figure as an address that holds the picture itself."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=144)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _picture(pixels):
-    """One picture as an address that holds it: PNG if it is small, else JPEG."""
-    grey = pixels.shape[-1] == 1
-    image = Image.fromarray(np.array(pixels[..., 0] if grey else pixels))
-    kind = "png" if max(image.size) <= SMALL else "jpeg"
-    image.thumbnail((320, 320))
-    file = io.BytesIO()
-    image.save(file, format=kind, quality=85)
-    return f"data:image/{kind};base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _environment():

@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
 
     import numpy as np
@@ -49,22 +49,25 @@ def main():
         probabilities = out_of_fold(noisy, options.epochs, seed)
         cpu = time.process_time() - cpu
         ours = data.label_suspects(labels, probabilities)["position"].to_numpy()
-        theirs = np.flatnonzero(find_label_issues(labels, probabilities, n_jobs=1))
-        for name, found in (("cnnkit", ours), ("cleanlab", theirs)):
+        found_by = {"cnnkit": ours}
+        for way in ("low_self_confidence", "prune_by_noise_rate"):
+            theirs = find_label_issues(labels, probabilities, filter_by=way, n_jobs=1)
+            found_by[f"cleanlab {way}"] = np.flatnonzero(theirs)
+        for name, found in found_by.items():
             precision, recall = wrong[found].mean(), wrong[found].sum() / wrong.sum()
             rows.append((name, precision, recall))
             print(
-                f"seed {seed}: {name:8} precision {precision:.3f}, recall {recall:.3f} "
-                f"({len(found)} suspects)",
+                f"seed {seed}: {name:28} precision {precision:.3f}, "
+                f"recall {recall:.3f} ({len(found)} suspects)",
                 flush=True,
             )
         print(f"seed {seed}: probabilities took {cpu:.0f} CPU-s", flush=True)
-    for name in ("cnnkit", "cleanlab"):
+    for name in found_by:
         values = np.array([row[1:] for row in rows if row[0] == name])
         mean, low = values.mean(axis=0), values.min(axis=0)
         print(
-            f"{name:8} mean precision {mean[0]:.3f} (lowest {low[0]:.3f}), mean recall "
-            f"{mean[1]:.3f} (lowest {low[1]:.3f}), n={len(values)} seeds"
+            f"{name:28} mean precision {mean[0]:.3f} (lowest {low[0]:.3f}), mean "
+            f"recall {mean[1]:.3f} (lowest {low[1]:.3f}), n={len(values)} seeds"
         )
     return 0
 
@@ -82,9 +85,19 @@ def out_of_fold(noisy, epochs, seed):
         model = models.small_cnn(
             num_classes=noisy.num_classes, input_shape=noisy.image_shape
         )
-        training.fit(model, fold, epochs=epochs, seed=seed, verbose=0)
+        training.fit(
+            model, fold, epochs=epochs, batch_size=64, augment=mirrored, seed=seed,
+            verbose=0,
+        )  # fmt: skip
         probabilities[fold.rows("valid")] = model.predict(fold.valid, verbose=0)
     return probabilities
+
+
+def mirrored(images, generator):
+    """Half of the pictures, left to right."""
+    turned = generator.random(len(images)) < 0.5
+    images[turned] = images[turned, :, ::-1]
+    return images
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+"""Looks at picture files one by one: what is in each that a person should know."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from cnnkit.data import decoding, duplicates, reading
+
+SIDE = 256  # pixels; a picture is looked at in about this size, as a network would
+DARKEST, BRIGHTEST = 82, 230  # grey levels that 99 % stay below, 95 % above
+BLANK_SPAN = 8  # grey levels between the 1st and the 99th percentile
+LEAST_DETAIL = 0.22  # see `detail`; sharp photographs have 0.3 to 1.5
+TRAITS = {
+    "16 bit": "sixteen_bits",
+    "animated": "animated",
+    "cmyk": "printing_colours",
+    "named": "wrong_name",
+    "rotated": "rotated",
+    "transparent": "transparent",
+}
+
+
+class Look(NamedTuple):
+    """What one picture is like.
+
+    Attributes:
+        content_hash: str, SHA-256 of the file, or None where it cannot be opened.
+        width: int, pixels; 0 where it cannot be read.
+        height: int, likewise.
+        codes: tuple of (code, detail), codes of `codes.CODES`.
+        thumbnail: uint8 array of shape (16, 16, 3) from `duplicates.fingerprint`, or
+            None.
+    """
+
+    content_hash: str | None
+    width: int
+    height: int
+    codes: tuple
+    thumbnail: np.ndarray | None
+
+
+def look_at_files(paths):
+    """Looks at picture files, several at a time, with progress on long work.
+
+    Args:
+        paths: list of `pathlib.Path`.
+
+    Returns:
+        A list of `Look`.
+    """
+    return list(decoding.in_threads(lambda i: look_at_file(paths[i]), len(paths)))
+
+
+def look_at_file(path):
+    """Looks at one picture file.
+
+    Args:
+        path: `pathlib.Path`.
+
+    Returns:
+        `Look`; of a file that cannot be read the code says why.
+    """
+    try:
+        content = path.read_bytes()
+    except PermissionError:
+        found = ("no_permission", "it may not be read")
+        return Look(None, 0, 0, (found,), None)
+    except OSError as error:
+        found = ("truncated", f"it cannot be opened ({error.strerror})")
+        return Look(None, 0, 0, (found,), None)
+    digest = hashlib.sha256(content).hexdigest()
+
+    def about(native):
+        return [2 * side * min(1, SIDE / max(native)) for side in native]
+
+    try:
+        image, native, traits = decoding.upright(
+            content, "RGB", about, "white", path.name
+        )
+    except reading.PictureError as error:
+        return Look(digest, 0, 0, ((error.code, str(error)),), None)
+    found = [(TRAITS[trait], "") for trait in traits]
+    end = content.rfind(b"\xff\xd9") if content[:2] == b"\xff\xd8" else -1
+    if end >= 0 and content[end + 2 :].strip(b"\0\r\n"):
+        found.append(("trailing_bytes", f"{len(content) - end - 2:,} bytes"))
+    codes = (*found, *appearance(image))
+    return Look(digest, *native, codes, duplicates.fingerprint(image))
+
+
+def look_at_pixels(images):
+    """Looks at pictures that have been read.
+
+    Args:
+        images: uint8 array of shape (n, height, width, 1 or 3).
+
+    Returns:
+        A list of `Look` without hashes.
+    """
+    looks = []
+    for pixels in images:
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        thumbnail = duplicates.fingerprint(image)
+        looks.append(Look(None, *image.size, tuple(appearance(image)), thumbnail))
+    return looks
+
+
+def appearance(image):
+    """Says whether a picture is blank, dark, bright or blurred.
+
+    Args:
+        image: `PIL.Image.Image`, L or RGB.
+
+    Returns:
+        A list of (code, detail), at most one for the light and one for the blur.
+    """
+    grey = image.convert("L")
+    if max(grey.size) > SIDE:
+        grey.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    levels = np.cumsum(grey.histogram()) / (grey.width * grey.height)
+    low, dim, high = np.searchsorted(levels, (0.01, 0.05, 0.99))
+    if high - low < BLANK_SPAN:
+        return [("blank", f"grey levels {low} to {high} of 0 to 255")]
+    found = []
+    if high < DARKEST:
+        found.append(("dark", f"99 % of it is below level {high + 1} of 255"))
+    elif dim > BRIGHTEST:
+        found.append(("bright", f"95 % of it is above level {dim - 1} of 255"))
+    fine = detail(np.asarray(grey, "float32"))
+    if fine < LEAST_DETAIL:
+        found.append(("blurred", f"detail {fine:.2f}, sharp pictures have 0.3 to 1.5"))
+    return found
+
+
+def detail(grey):
+    """Compares the finest structures of a picture with those of four times the size.
+
+    In pictures of the world both are about as strong at every size (Field,
+    "Relations between the statistics of natural images and the response properties
+    of cortical cells", 1987). Blur takes the finest first. The ratio does not depend
+    on contrast or light.
+
+    Args:
+        grey: float array of shape (height, width).
+
+    Returns:
+        float: the standard deviation of the Laplacian over that of the picture at a
+        quarter of its size; 1.0 for a picture under 24 pixels, which says too little.
+    """
+    height, width = (side - side % 4 for side in grey.shape)
+    if min(height, width) < 24:
+        return 1.0
+    blocks = grey[:height, :width].reshape(height // 4, 4, width // 4, 4)
+    fine, coarse = _laplacian(grey), _laplacian(blocks.mean(axis=(1, 3)))
+    return float(fine.std() / max(coarse.std(), 1e-6))
+
+
+def _laplacian(grey):
+    middle = grey[1:-1, 1:-1]
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return around - 4 * middle
