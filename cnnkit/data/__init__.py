@@ -6,6 +6,7 @@ and TensorFlow is imported only when pictures are batched.
 
 import importlib
 
+from cnnkit.data import balance
 from cnnkit.data.archives import unpack
 from cnnkit.data.arrays import from_arrays
 from cnnkit.data.codes import CODES
@@ -23,6 +24,7 @@ from cnnkit.data.suspects import label_suspects
 __all__ = [
     "CODES",
     "ImageData",
+    "balance",
     "check",
     "folds",
     "from_arrays",

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cnnkit.training.losses import check_balance
 from cnnkit.training.recipe import (
     INTERRUPTED,
     SCRATCH_RATE,
@@ -33,6 +34,8 @@ def fine_tune(
     unfreeze=0.5,
     patience=None,
     augment=None,
+    class_weight=None,
+    loss="crossentropy",
     seed=0,
     verbose=1,
 ):
@@ -60,6 +63,8 @@ def fine_tune(
             top, that is unfrozen; with 0 only the head is trained.
         patience: int or None, as for `fit`.
         augment: None or a function, as for `ImageData.batches`; the second phase only.
+        class_weight: None or dict, as for `fit`; both phases.
+        loss: str or Keras loss, as for `fit`; both phases.
         seed: int, as for `fit`.
         verbose: 0 or 1, as for `fit`.
 
@@ -83,7 +88,8 @@ def fine_tune(
     course = Course(minutes)
     train = data.batches("train", batch_size=batch_size, augment=augment, seed=seed)
     valid = data.batches("valid", batch_size=batch_size)
-    recipe = Recipe(learning_rate, weight_decay, patience, verbose)
+    balanced = check_balance(data, class_weight, loss)
+    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
     if all(layer.trainable for layer in _backbone_layers(model)):
         recipe = recipe._replace(learning_rate=SCRATCH_RATE)
         phase = train_phase("all layers", model, train, valid, recipe, course, epochs)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from cnnkit.training.losses import CROSSENTROPY, check_balance
 from cnnkit.training.watch import Course, KeepBest, OneCycle, Report
 
 SCRATCH_RATE = 3e-3  # peak learning rate for random weights
@@ -25,6 +26,8 @@ class Recipe(NamedTuple):
     weight_decay: float
     patience: int | None
     verbose: int
+    class_weight: dict | None = None
+    loss: object = CROSSENTROPY
 
 
 def fit(
@@ -38,6 +41,8 @@ def fit(
     weight_decay=0.02,
     patience=None,
     augment=None,
+    class_weight=None,
+    loss="crossentropy",
     seed=0,
     verbose=1,
 ):
@@ -71,6 +76,10 @@ def fit(
         patience: int, epochs without a better validation loss after which training
             stops; None waits for a third of the run, and at least 10 epochs.
         augment: None or a function, as for `ImageData.batches`.
+        class_weight: None, or a dict from each label to how much its pictures count in
+            the training loss, such as `data.balance.class_weights(photos)`.
+        loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras
+            loss for integer labels.
         seed: int, of the order of the pictures. For equal weights on one machine
             call `keras.utils.set_random_seed` before the model is built as well.
         verbose: 0 is silent, 1 prints at most some twenty lines in all.
@@ -81,8 +90,8 @@ def fit(
         of epochs), best_epoch (from 1), seconds, stopped (why).
 
     Raises:
-        ValueError: neither `epochs` nor `minutes`, or a model that does not fit the
-            pictures.
+        ValueError: neither `epochs` nor `minutes`, a model that does not fit the
+            pictures, or ways of balancing that do not go together.
 
     Example:
         >>> history = fit(model, photos, minutes=2)
@@ -91,7 +100,8 @@ def fit(
     course = Course(minutes)
     train = data.batches("train", batch_size=batch_size, augment=augment, seed=seed)
     valid = data.batches("valid", batch_size=batch_size)
-    recipe = Recipe(learning_rate, weight_decay, patience, verbose)
+    balanced = check_balance(data, class_weight, loss)
+    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
     phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
     return join([phase], course, verbose)
 
@@ -118,7 +128,7 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
         optimizer,
-        "sparse_categorical_crossentropy",
+        recipe.loss,
         metrics=["accuracy"],
         # On a CPU compiling to XLA makes training slower, on a GPU faster.
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
@@ -139,6 +149,7 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
             validation_data=valid,
             epochs=epochs or MOST_EPOCHS,
             callbacks=callbacks,
+            class_weight=recipe.class_weight,
             shuffle=False,  # `ImageData.batches` has done it
             verbose=0,
         )
