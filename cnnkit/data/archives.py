@@ -221,7 +221,7 @@ def _checked(members, archive, most_bytes, most_files):
     files, claimed, places = [], 0, {}
     packed = archive.stat().st_size
     for member in members:
-        trouble = member.trouble or _wrong_name(member.name)
+        trouble = member.trouble or wrong_name(member.name)
         if trouble:
             raise _refusal(archive, f"a member is {trouble}", member.name)
         claimed += member.size
@@ -245,8 +245,15 @@ def _checked(members, archive, most_bytes, most_files):
     return files
 
 
-def _wrong_name(name):
-    """Why a name cannot be written safely on every system, or ""."""
+def wrong_name(name):
+    """Says why a name cannot be written safely on every system.
+
+    Args:
+        name: str, a path with forward slashes.
+
+    Returns:
+        A str of a few words, or "" where nothing is wrong.
+    """
     parts = name.removeprefix("./").split("/")
     if name.startswith("/") or ".." in parts:
         return "outside the folder"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from cnnkit.data import display, writing
 from cnnkit.data.split import PARTS, folds
 
 
@@ -56,6 +57,34 @@ class ImageData:
     def test(self):
         """The test part as a `tf.data.Dataset`; see `batches`."""
         return self.batches("test")
+
+    def __repr__(self):
+        """Says in one line what the pictures are."""
+        sizes = self.manifest["split"].value_counts()
+        parts = ", ".join(f"{sizes.get(part, 0):,} {part}" for part in PARTS)
+        shape = " x ".join(map(str, self.image_shape))
+        return (
+            f"<ImageData {self.source!r}: {self.num_classes} classes, {parts}, {shape}>"
+        )
+
+    def _repr_html_(self):
+        """Shows counts and examples in a notebook."""
+        return display.html(self)
+
+    def write(self, folder):
+        """Writes the pictures to a new folder as part/class/number.png, losslessly.
+
+        Args:
+            folder: str or path of a folder that is new or empty.
+
+        Returns:
+            The `pathlib.Path` of the folder, which `from_folder` reads again.
+
+        Raises:
+            FileExistsError: the folder has something in it.
+            ValueError: a class has a name that cannot be that of a folder.
+        """
+        return writing.write(self, folder)
 
     def counts(self):
         """Returns the number of pictures of each class in each part, as a table."""

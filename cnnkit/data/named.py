@@ -4,6 +4,8 @@ Where a set lies outside the package, three places are tried in turn: the folder
 the environment variable CNNKIT_DATA names, Keras' own cache, and Keras' download.
 """
 
+import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -29,6 +31,16 @@ FROM_KERAS = {
     "fashion_mnist": (FASHION, ("fashion_mnist.npz",)),
     "cifar10": (CIFAR10, ("cifar10.npz", "cifar10_jpeg_subset.npz")),
 }
+# SHA-256 of the file, or of its four arrays as bytes one after the other: the same
+# pictures may be packed in another way. Other content under these names is refused.
+SHA256 = {
+    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    "fashion_mnist.npz":
+        "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
+    "cifar10_jpeg_subset.npz":
+        "1d60735687a04f3c1de0b9fb57ba77e32d04c940cd7f4de9898bcc14b39fd131",
+}  # fmt: skip
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 NAMES = ("signs", "digits", *FROM_KERAS)
 
 
@@ -46,6 +58,7 @@ def load(name, *, seed=0):
 
     Raises:
         ValueError: there is no set of that name.
+            The file of the set in CNNKIT_DATA is damaged or another one.
         FileNotFoundError: the set is not on this machine and cannot be downloaded.
 
     Example:
@@ -102,12 +115,32 @@ def _local(name, files):
     for file in files if folder else ():
         path = Path(folder) / file
         if path.is_file():
-            with np.load(path, allow_pickle=False) as arrays:
-                train = arrays["x_train"], arrays["y_train"]
-                test = arrays["x_test"], arrays["y_test"]
+            arrays = _arrays(path)
+            train, test = arrays[:2], arrays[2:]
             subset = "subset" in file
             return train, test, f"{name} (a subset: {file})" if subset else name
     return None
+
+
+def _arrays(path):
+    """The four arrays of a file, once it is known to be what its name says."""
+    content, wrong = path.read_bytes(), None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = [file[name] for name in ARRAYS]
+    except Exception as error:  # NumPy and zipfile raise many kinds
+        wrong = f"it cannot be read ({error})"
+    else:
+        packed = b"".join(array.astype("uint8").tobytes() for array in arrays)
+        found = {hashlib.sha256(data).hexdigest() for data in (content, packed)}
+        if path.name in SHA256 and SHA256[path.name] not in found:
+            wrong = f"its SHA-256 does not begin {SHA256[path.name][:12]}"
+    if wrong:
+        raise ValueError(
+            f"{path.name} is damaged, or not the file that it should be: get it again. "
+            f"Received: {str(path)!r}, and {wrong}"
+        )
+    return arrays
 
 
 def _from_keras(name):

@@ -3,7 +3,7 @@
 The page holds everything that it shows, so it can be mailed, printed and opened offline
 in years to come. It has no script and loads nothing. Names of classes and files are
 written by people and end up in a browser: all text passes through one door, Jinja's
-escaping together with `readable`.
+escaping together with `display.readable`.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import numpy as np
 
 import cnnkit
 from cnnkit import data, evaluation, plots, saving
+from cnnkit.data.display import template_environment
 from cnnkit.report.inline import SMALL, drawing, photograph
 
 MARK = '<meta name="generator" content="cnnkit'  # a page with it may be replaced
@@ -74,29 +75,6 @@ def write(model, photos, history, path, *, findings=None, overwrite=False):
     return path
 
 
-def readable(text, width=None):
-    r"""Makes text visible: control characters are written out, long text is cut.
-
-    Args:
-        text: str, from anywhere.
-        width: int, the most characters that are kept; None keeps all.
-
-    Returns:
-        str that can be printed, such as "two\\nlines" for a name of two lines. Joiners
-        inside words stay; characters that reverse the direction of text do not.
-    """
-    if not text.isprintable():
-        text = "".join(
-            letter
-            if letter.isprintable() or letter in "\u200c\u200d\u3000\u00a0"
-            else letter.encode("unicode_escape").decode()
-            for letter in text
-        )
-    if width is None or len(text) <= width:
-        return text
-    return f"{text[: width // 2]}…{text[len(text) - (width - 1) // 2 :]}"
-
-
 def _is_report(path):
     """Whether cnnkit wrote this file."""
     with open(path, "rb") as file:
@@ -104,17 +82,8 @@ def _is_report(path):
 
 
 def _template():
-    """The page, with escaping on and one rule for all text that is put in."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        # `type`, not `isinstance`: what the page's own macros made is done already.
-        finalize=lambda value: readable(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["short"] = readable
+    loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+    environment = template_environment(loader)
     return environment.get_template("page.html")
 
 

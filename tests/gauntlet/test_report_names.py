@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 
 from cnnkit import data, report
+from cnnkit.data import display
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -92,6 +93,25 @@ def test_b11_and_b17_hostile_names_add_no_element_and_no_attribute(tmp_path):
     assert r"\x1b[31m\r\n\u202egnp" in hostile.text
 
 
+def test_b11_hostile_names_stay_text_in_a_notebook():
+    def shown(names):
+        images = np.arange(12 * 64, dtype="uint8").reshape(12, 8, 8, 1)
+        labels = np.arange(12)
+        photos = data.from_arrays(
+            np.repeat(images, 3, axis=0), np.repeat(labels, 3),
+            class_names=[f"c{i}" for i in range(12)],
+        )  # fmt: skip
+        photos = dataclasses.replace(
+            photos, class_names=tuple(names), source=names[1], notes=tuple(names)
+        )
+        return Structure(photos._repr_html_())
+
+    hostile, harmless = shown(PAYLOADS[:12]), shown(HARMLESS[:12])
+    assert hostile.nodes == harmless.nodes
+    assert all(payload[:15] in hostile.text for payload in PAYLOADS[:10])
+    assert "\x1b" not in hostile.text and "\u202e" not in hostile.text
+
+
 def test_b17_file_names_that_are_not_utf_8_are_written_out(tmp_path):
     names = [*PAYLOADS[:-1], b"caf\xe9 \xff".decode("utf-8", "surrogateescape")]
     assert r"caf\udce9 \udcff" in Structure(page(names, tmp_path).decode("utf-8")).text
@@ -113,5 +133,5 @@ def test_b17_file_names_that_are_not_utf_8_are_written_out(tmp_path):
     ],
 )
 def test_readable_text_keeps_letters_and_shows_the_rest(text, width, expected):
-    assert report.readable(text, width) == expected
-    assert width is None or len(report.readable(text, width)) <= width
+    assert display.readable(text, width) == expected
+    assert width is None or len(display.readable(text, width)) <= width
