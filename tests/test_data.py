@@ -341,3 +341,13 @@ def test_resized_pictures_are_those_of_pillow(folder):
     expected = Image.fromarray(photos.pixels[3]).resize((24, 20), Image.BILINEAR)
     np.testing.assert_array_equal(small.pixels[3], np.asarray(expected))
     assert small.manifest.equals(photos.manifest)
+
+
+def test_padding_makes_no_pictures_alike(tmp_path):
+    for i in range(40):
+        (tmp_path / str(i % 2)).mkdir(exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype="uint8")
+        wide = Image.fromarray(pixels).resize((96, 24), Image.Resampling.BICUBIC)
+        wide.save(tmp_path / str(i % 2) / f"{i}.png")
+    photos = data.from_folder(tmp_path, image_size=48, fit="pad")
+    assert photos.manifest["alike"].nunique() == 40

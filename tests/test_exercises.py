@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 
@@ -33,7 +34,11 @@ def counted_by_keras(kernel, channels_in, filters, bias=True):
     return layer.count_params()
 
 
-RIGHT = {"00": most_frequent, "04": counted_by_keras}
+def known_to_pandas(train, test):
+    return float(pd.Series(test).isin(train).mean())
+
+
+RIGHT = {"00": most_frequent, "01": known_to_pandas, "04": counted_by_keras}
 
 # An answer as a learner may write it, and what its hint must speak of.
 WRONG = {
@@ -47,6 +52,17 @@ WRONG = {
         (lambda c: c.max() / c.sum() * 100, "percent"),
         (lambda c: round(c.max() / c.sum()), "rounded"),
         (lambda c: c.max() // c.sum(), "decimal point"),
+    ],
+    "01": [
+        (lambda a, b: len(set(a) & set(b)) / len(b), "keeps each picture once"),
+        (lambda a, b: len(set(a) & set(b)) / len(set(b)), "second copy"),
+        (lambda a, b: sum(x in a for x in b), "how many"),
+        (lambda a, b: len(set(b).intersection(a)), "different ones"),
+        (lambda a, b: sum(x in a for x in b) / len(a), "training pictures"),
+        (lambda a, b: sum(x in b for x in a) / len(a), "other way round"),
+        (lambda a, b: sum(x not in a for x in b) / len(b), "clean"),
+        (lambda a, b: sum(x in a for x in b) / len(a + b), "all pictures"),
+        (lambda a, b: 100 * sum(x in a for x in b) / len(b), "percent"),
     ],
     "04": [
         (lambda k, c, f, bias=True: f * (k**2 + bias), "all the channels"),

@@ -73,7 +73,16 @@ def read(folder, files, *, image_size, grey, fit, background, unreadable, memory
 
 
 def complete(
-    files, pixels, class_names, *, source, notes=(), previous=None, seed=0, together
+    files,
+    pixels,
+    class_names,
+    *,
+    source,
+    notes=(),
+    previous=None,
+    seed=0,
+    together,
+    fit="resize",
 ):
     """Fills in the missing parts of the split, says what was done, returns the data.
 
@@ -87,6 +96,7 @@ def complete(
         previous: manifest of an earlier split, or None.
         seed: int, of the split.
         together: "alike" keeps near duplicates on one side, "same" only copies.
+        fit: how the files were fitted; the border of "pad" says nothing about likeness.
 
     Returns:
         `ImageData`.
@@ -102,7 +112,7 @@ def complete(
     height, width, channels = (int(side) for side in pixels.shape[1:])
     colour = "grey" if channels == 1 else "RGB"
     if together == "alike":
-        files, more = _with_alike(files, pixels)
+        files, more = _with_alike(files, pixels, fit)
         notes = [*notes, *more]
     files, how = _parts(files, previous, seed)
     sizes = files["split"].value_counts()
@@ -176,9 +186,16 @@ def losses(facts, height, width, fit, background):
     return notes
 
 
-def _with_alike(files, pixels):
+def _with_alike(files, pixels, fit):
     """The files with the number of their group of near duplicates, and what to say."""
-    pairs = duplicates.near_pairs(duplicates.fingerprints(pixels))
+    images = pixels
+    if fit == "pad":
+        sizes = zip(files["width"], files["height"], strict=True)
+        images = [
+            decoding.without_padding(image, size)
+            for image, size in zip(pixels, sizes, strict=True)
+        ]
+    pairs = duplicates.near_pairs(duplicates.fingerprints(images))
     if len(pairs) > len(files):
         return files, [
             "so many pictures look alike that likeness cannot guide the split; only "

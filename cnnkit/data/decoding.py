@@ -252,10 +252,32 @@ def _whole(native, width, height, fit):
     return native[0] * scale, native[1] * scale
 
 
+def without_padding(pixels, native):
+    """Returns the part of a padded picture that was in its file.
+
+    Args:
+        pixels: uint8 array of shape (height, width, channels), from fit="pad".
+        native: (width, height) of the file.
+
+    Returns:
+        A view of `pixels`.
+    """
+    height, width = pixels.shape[:2]
+    left, top, inner_width, inner_height = _padded(native, width, height)
+    return pixels[top : top + inner_height, left : left + inner_width]
+
+
+def _padded(native, width, height):
+    """Where a picture lies on its padding: (left, top, width, height)."""
+    inner = [max(1, round(side)) for side in _whole(native, width, height, "pad")]
+    return (width - inner[0]) // 2, (height - inner[1]) // 2, *inner
+
+
 def _fitted(image, width, height, fit, background):
     if image.size == (width, height):
         return image
-    inner = tuple(max(1, round(s)) for s in _whole(image.size, width, height, fit))
+    native = image.size
+    inner = tuple(max(1, round(s)) for s in _whole(native, width, height, fit))
     box = None
     if fit == "crop":
         scale = max(width / image.width, height / image.height)
@@ -266,5 +288,5 @@ def _fitted(image, width, height, fit, background):
     if fit != "pad":
         return image
     paper = Image.new(image.mode, (width, height), background)
-    paper.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    paper.paste(image, _padded(native, width, height)[:2])
     return paper

@@ -39,7 +39,8 @@ def fingerprints(images):
     """Returns the thumbnails of pictures.
 
     Args:
-        images: uint8 array of shape (n, height, width, 1 or 3).
+        images: uint8 array of shape (n, height, width, 1 or 3), or a list of n such
+            pictures of any size.
 
     Returns:
         uint8 array of shape (n, 16, 16, 3).

@@ -82,7 +82,7 @@ def from_folder(
     folders.check_classes(files, class_names, folder)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=[*notes, *more],
-        previous=manifests.load(previous), seed=seed, together=together,
+        previous=manifests.load(previous), seed=seed, together=together, fit=fit,
     )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def from_table(
     folders.check_classes(files, class_names, place)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=notes,
-        previous=manifests.load(previous), seed=seed, together=together,
+        previous=manifests.load(previous), seed=seed, together=together, fit=fit,
     )  # fmt: skip
 
 
