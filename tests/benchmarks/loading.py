@@ -1,0 +1,97 @@
+"""What loading photographs costs, beside bare decoding, Keras and a loop over files.
+
+    CNNKIT_DATA=... python tests/benchmarks/loading.py
+
+CPU-seconds for a folder of flowers at 160 pixels, batches of 32. "First" is everything
+up to the end of the first pass, "later" one more pass. Bare decoding opens the same
+files with Pillow and resizes them, and does nothing else. All in one process, one after
+the other; ratios are to bare decoding in the same run.
+"""
+
+import dataclasses
+import os
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+SIDE = 160
+
+
+def timed(work):
+    """What `work` returns, and its CPU-seconds."""
+    cpu = time.process_time()
+    result = work()
+    return result, time.process_time() - cpu
+
+
+def through(batches):
+    return sum(len(labels) for _, labels in batches)
+
+
+def main():
+    archive = Path(os.environ.get("CNNKIT_DATA", "")) / "flowers.tar"
+    if not archive.is_file():
+        print("skipped: CNNKIT_DATA names no folder with flowers.tar")
+        return 0
+
+    import keras
+    import numpy as np
+    from PIL import Image
+
+    from cnnkit import data
+
+    through(data.load("digits").train)  # all is imported and started once here
+    data.from_arrays(np.zeros((9, 9, 9, 1), "u1"), np.arange(9) % 3, class_names="abc")
+
+    def decoded(path, draft):
+        with Image.open(path) as image:
+            if draft:  # libjpeg may skip detail that the resize would throw away
+                image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        return np.asarray(small)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        with tarfile.open(archive) as tar:
+            tar.extractall(temporary, filter="data")
+        root = next(Path(temporary).rglob("train"))
+        paths = sorted(root.rglob("*.jpg"))
+        for path in paths:
+            path.read_bytes()  # into the memory of the disk, for all alike
+
+        _, bare = timed(lambda: [decoded(path, False) for path in paths])
+        photos, reading = timed(lambda: data.from_folder(root, image_size=SIDE))
+        everything = photos.manifest.assign(split="train")
+        ours = dataclasses.replace(photos, manifest=everything).train
+        first, later = (timed(lambda: through(ours))[1] for _ in range(2))
+        rows = [("cnnkit", reading + first, later)]
+
+        theirs = keras.utils.image_dataset_from_directory(
+            root, image_size=(SIDE, SIDE), batch_size=32, verbose=False
+        )
+        rows.append(("Keras", *(timed(lambda: through(theirs))[1] for _ in range(2))))
+
+        def loop():
+            order = np.random.default_rng(0).permutation(len(paths))
+            return through(
+                (np.stack(images), images)
+                for images in (
+                    [decoded(paths[i], False) for i in order[start : start + 32]]
+                    for start in range(0, len(paths), 32)
+                )
+            )
+
+        rows.append(("loop over files", *(timed(loop)[1] for _ in range(2))))
+    print(f"{len(paths)} photographs, bare decoding and resizing {bare:.2f} CPU-s")
+    for name, first, later in rows:
+        print(
+            f"{name:16} first {first:5.2f} CPU-s ({first / bare:.2f} x bare), later "
+            f"{later:5.2f}, {first / later:.1f} times cheaper"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
