@@ -3,6 +3,8 @@
 A material is a field of grey values from 0 to 1, seen through a ramp of colours. Each
 is painted once, 512 pixels wide and always the same; a picture shows a piece of its
 own. A region says where a material lies: a polygon in the unit square, y downwards.
+
+`luck` is a `random.Random`: what is left to chance follows from its seed.
 """
 
 from functools import lru_cache
@@ -11,9 +13,10 @@ from math import cos, radians, sin
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-__all__ = ["BACKGROUNDS", "faint", "lamps", "lit"]
+__all__ = ["BACKGROUNDS", "background", "cut_out", "faint", "lamps", "lit", "paste"]
 
 TILE = 512  # height and width of a material, in pixels
+ZOOMS = (1.1, 1.3, 1.55, 1.8)  # side of a material, where the side of its piece is 1
 
 
 def grain(rng, roughness):
@@ -58,6 +61,26 @@ def windows(rng, rows):
     return np.where((across < 0.22) & (down < 0.3), glass, frame)
 
 
+def strokes(rng, count):
+    """Rain: thin lines that fall a little to one side, some longer than others."""
+    picture = Image.new("L", (TILE, TILE))
+    canvas = ImageDraw.Draw(picture)
+    for x, y, length, tone in rng.random((count, 4)) * (TILE, TILE, 1, 1):
+        end = (x + 8 + 10 * length, y + 30 + 40 * length)
+        canvas.line([(x, y), end], int(110 + 140 * tone), width=3)
+    return np.asarray(picture) / 255
+
+
+def flakes(rng, count):
+    """Snow: soft discs, the near ones larger."""
+    picture = Image.new("L", (TILE, TILE))
+    canvas = ImageDraw.Draw(picture)
+    for x, y, near in rng.random((count, 3)) * (TILE, TILE, 1):
+        r = 3 + 9 * near**3
+        canvas.ellipse([x - r, y - r, x + r, y + r], int(255 - 90 * near))
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1.5))) / 255
+
+
 MATERIALS = {  # name: the pattern, its number, and colours from dark to light
     "blue sky": (grain, 1.6, "3470be 629cd8 a0c6e8 f0f3f6"),
     "grey sky": (grain, 1.7, "808c9a a8b2be ced4da eceef0"),
@@ -69,8 +92,10 @@ MATERIALS = {  # name: the pattern, its number, and colours from dark to light
     "tar": (grain, 0.5, "34363a 525458 686a6e 8c8e90"),
     "paint": (grain, 1.0, "bebeb8 dcdcd6 ecece6"),
     "steel": (grain, 1.5, "787c80 9ca0a4 b0b4b8"),
-    "dirt": (grain, 1.5, "000000 ffffff"),
-    "shadow": (grain, 1.6, "000000 000000 ffffff ffffff"),
+    "dirt": (grain, 1.5, "00 ff"),  # greys: how much of it there is
+    "shadow": (grain, 1.6, "00 00 ff ff"),
+    "rain": (strokes, 330, "00 ff"),
+    "snow": (flakes, 420, "00 ff"),
     "red bricks": (bricks, 16, "622820 9c4a38 b86850 cec4b8"),
     "pale bricks": (bricks, 16, "8c7860 baa482 cebc9c e2dcd0"),
     "white wall": (windows, 5, "1c242e 5a6c7e cecac0 f6f6f2"),
@@ -79,65 +104,91 @@ MATERIALS = {  # name: the pattern, its number, and colours from dark to light
 }
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=160)
 def material(name, side):
-    """Paints a material as an RGB picture, side x side pixels; the name is the seed."""
+    """Paints a material, side x side pixels; its name is the seed.
+
+    Args:
+        name: str, a key of `MATERIALS`.
+        side: int, height and width in pixels, at most 512.
+
+    Returns:
+        A PIL picture, in mode "RGB" or, where the colours are greys, "L".
+    """
     if side < TILE:
         return material(name, TILE).resize((side, side), Image.Resampling.BOX)
     pattern, number, colours = MATERIALS[name]
     field = pattern(np.random.default_rng(list(name.encode())), number)
-    ramp = np.frombuffer(bytes.fromhex(colours), "uint8").reshape(-1, 3).T
-    stops = np.linspace(0, 1, ramp.shape[1])
-    channels = [np.interp(field, stops, channel) for channel in ramp]
-    return Image.fromarray(np.stack(channels, axis=-1).astype("uint8"))
+    ramp = np.array([list(bytes.fromhex(colour)) for colour in colours.split()])
+    stops = np.linspace(0, 1, len(ramp))
+    channels = [np.interp(field, stops, channel) for channel in ramp.T]
+    return Image.fromarray(np.stack(channels, axis=-1).squeeze().astype("uint8"))
 
 
-def cut_out(name, rng, size):
-    """Returns a random piece of a material as an RGB picture, size x size pixels."""
-    tile = material(name, min(TILE, 2 * size))
-    side = tile.width * (0.55 + 0.4 * rng.random())
-    x, y = (rng.random(2) * (tile.width - side)).tolist()
-    box = (x, y, x + side, y + side)
-    return tile.resize((size, size), Image.Resampling.BILINEAR, box=box)
+def cut_out(name, luck, size):
+    """Returns a piece of a material, size x size pixels, from a place left to luck."""
+    tile = material(name, int(size * ZOOMS[int(luck.random() * len(ZOOMS))]))
+    room = tile.width - size + 1
+    x, y = int(luck.random() * room), int(luck.random() * room)
+    return tile.crop((x, y, x + size, y + size))
 
 
-def paste(picture, name, rng, region):
-    """Lays a piece of a material into a region of a picture."""
+def paste(picture, name, luck, region):
+    """Lays a piece of a material into a region of a picture.
+
+    Args:
+        picture: square PIL picture in mode "RGB", which is changed.
+        name: str, a key of `MATERIALS`.
+        luck: `random.Random`.
+        region: (left, top, right, bottom), or the corners of a polygon, [(x, y), ...].
+    """
     size = picture.width
-    mask = Image.new("L", (2 * size, 2 * size))
+    piece = cut_out(name, luck, size)
+    if isinstance(region, tuple):
+        left, top, right, bottom = (round(size * k) for k in region)
+        box = (max(0, left), max(0, top), min(size, max(right, left + 1)), bottom)
+        if box[0] < box[2] and box[1] < box[3]:
+            picture.paste(piece.crop(box), box)
+        return
+    mask = Image.new("L", (2 * size, 2 * size))  # twice as large: smooth edges
     corners = [(2 * size * x, 2 * size * y) for x, y in region]
     ImageDraw.Draw(mask).polygon(corners, fill=255)
-    picture.paste(cut_out(name, rng, size), mask=mask.reduce(2))
+    picture.paste(piece, mask=mask.reduce(2))
 
 
-def everywhere(rng, horizon, bend):
+def everywhere(luck, horizon, bend):
     """The whole picture."""
-    return [(0, 0), (1, 0), (1, 1), (0, 1)]
+    return 0, 0, 1, 1
 
 
-def treeline(rng, horizon, bend):
+def treeline(luck, horizon, bend):
     """Tops of trees around the horizon."""
-    tops = horizon - 0.04 - 0.22 * rng.random() * rng.random(18)
-    return [(0, 1), *((k / 17, top) for k, top in enumerate(tops)), (1, 1)]
+    high = 0.22 * luck.random()
+    tops = [(k / 17, horizon - 0.04 - high * luck.random()) for k in range(18)]
+    return [(0, 1), *tops, (1, 1)]
 
 
-def ground(rng, horizon, bend):
+def ground(luck, horizon, bend):
     """All below the horizon."""
-    return [(0, horizon), (1, horizon), (1, 1), (0, 1)]
+    return 0, horizon, 1, 1
 
 
-def house(rng, horizon, bend):
+def house(luck, horizon, bend):
     """One house, somewhere."""
-    left, width, top = rng.random(3) * (1.0, 0.3, 0.5) + (-0.3, 0.35, 0.0)
-    return [(left, top), (left + width, top), (left + width, 1), (left, 1)]
+    left, width, top = (
+        luck.random() - 0.3,
+        0.35 + 0.3 * luck.random(),
+        luck.random() / 2,
+    )
+    return left, top, left + width, 1
 
 
-def road(rng, horizon, bend):
+def road(luck, horizon, bend):
     """A road that comes from the horizon."""
     return stripe(horizon, bend, 0.04, 1.1)
 
 
-def middle_line(rng, horizon, bend):
+def middle_line(luck, horizon, bend):
     """The painted line along the road."""
     return stripe(horizon, bend, 0.004, 0.05)
 
@@ -165,13 +216,13 @@ BACKGROUNDS = {  # name: (materials to choose from, region), the farthest first
 }
 
 
-def background(name, rng, size):
+def background(name, luck, size):
     """Paints one background of `BACKGROUNDS` as an RGB picture, size x size pixels."""
     picture = Image.new("RGB", (size, size))
-    horizon, bend = 0.55 + 0.35 * rng.random(), 2 * rng.random() - 1
+    horizon, bend = 0.55 + 0.35 * luck.random(), 2 * luck.random() - 1
     for choice, region in BACKGROUNDS[name]:
-        chosen = choice[int(rng.random() * len(choice))]
-        paste(picture, chosen, rng, region(rng, horizon, bend))
+        chosen = choice[int(luck.random() * len(choice))]
+        paste(picture, chosen, luck, region(luck, horizon, bend))
     return picture
 
 
@@ -180,9 +231,9 @@ def lit(picture, light):
 
     Args:
         picture: PIL picture in mode "RGB".
-        light: array of red, green and blue; 1 leaves a colour as it is.
+        light: how much of red, green and blue falls on it; 1 leaves a colour as it is.
     """
-    red, green, blue = light.tolist()
+    red, green, blue = light
     return picture.convert("RGB", (red, 0, 0, 0, 0, green, 0, 0, 0, 0, blue, 0))
 
 
@@ -196,17 +247,18 @@ def faint(mask, strength):
     return Image.blend(Image.new("L", mask.size), mask, strength)
 
 
-def lamps(rng, size):
+def lamps(luck, size):
     """Returns the light of street lamps, out of focus, on black.
 
     Args:
-        rng: `numpy.random.Generator`.
+        luck: `random.Random`.
         size: int, height and width in pixels.
     """
     glow = Image.new("RGB", (size, size))
     canvas = ImageDraw.Draw(glow)
-    for x, y, r, warmth in rng.random((8, 4)) * (size, 0.7 * size, 0.06 * size, 1):
-        r += 0.015 * size
+    for _ in range(8):
+        x, y = size * luck.random(), 0.7 * size * luck.random()
+        r, warmth = size * (0.015 + 0.06 * luck.random()), luck.random()
         colour = (150, int(90 + 50 * warmth), int(20 + 110 * warmth))
         canvas.ellipse([x - r, y - r, x + r, y + r], fill=colour)
     return glow.filter(ImageFilter.GaussianBlur(0.008 * size))

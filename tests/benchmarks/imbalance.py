@@ -18,7 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 FEW = (2, 5, 6)  # labels of the small classes
-MANY_PICTURES, FEW_PICTURES, BATCH, STEPS = 400, 10, 32, 800
+MANY_PICTURES, FEW_PICTURES, BATCH, STEPS = 400, 10, 32, 500
 OUT = Path(__file__).parents[2] / "notebooks" / "tables" / "imbalance.csv"
 WAYS = (
     "nothing",
