@@ -280,7 +280,7 @@ def test_what_is_written_has_every_label(tmp_path):
 
     drawn = signs.draw(48, size=24, label_noise=0.3, groups=12)
     manifest = signs.write(tmp_path / "signs", drawn)
-    photos = data.from_table(manifest, group="group")
+    photos = data.from_table(manifest, groups="group", label_column="class")
     assert {"sentence", "left", "sign", "light"} <= set(photos.manifest.columns)
     assert (photos.manifest.groupby("group")["split"].nunique() == 1).all()
 

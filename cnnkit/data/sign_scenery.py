@@ -126,7 +126,13 @@ def material(name, side):
 
 
 def cut_out(name, luck, size):
-    """Returns a piece of a material, size x size pixels, from a place left to luck."""
+    """Returns a piece of a material, from a place that is left to luck.
+
+    Args:
+        name: str, a key of `MATERIALS`.
+        luck: `random.Random`.
+        size: int, height and width in pixels, at most 256.
+    """
     tile = material(name, int(size * ZOOMS[int(luck.random() * len(ZOOMS))]))
     room = tile.width - size + 1
     x, y = int(luck.random() * room), int(luck.random() * room)
@@ -217,7 +223,13 @@ BACKGROUNDS = {  # name: (materials to choose from, region), the farthest first
 
 
 def background(name, luck, size):
-    """Paints one background of `BACKGROUNDS` as an RGB picture, size x size pixels."""
+    """Paints what is behind a sign, as a PIL picture in mode "RGB".
+
+    Args:
+        name: str, a key of `BACKGROUNDS`.
+        luck: `random.Random`.
+        size: int, height and width in pixels.
+    """
     picture = Image.new("RGB", (size, size))
     horizon, bend = 0.55 + 0.35 * luck.random(), 2 * luck.random() - 1
     for choice, region in BACKGROUNDS[name]:

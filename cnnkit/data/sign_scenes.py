@@ -64,12 +64,21 @@ class Scene:
 
 
 def luck(*seed):
-    """Returns a `random.Random` that follows from numbers and words."""
+    """Returns a `random.Random`.
+
+    Args:
+        seed: numbers and words, from which all of it follows.
+    """
     return random.Random(" ".join(map(str, seed)))  # noqa: S311 (pictures, not keys)
 
 
 def pick(chance, values):
-    """Returns one of a sequence of values, each as likely as the others."""
+    """Returns one of some values, each as likely as the others.
+
+    Args:
+        chance: `random.Random`.
+        values: sequence.
+    """
     return values[int(chance.random() * len(values))]
 
 
@@ -108,6 +117,11 @@ def label_of(turn, seed, imbalance=1):
     Balanced, each run of 12 has every class once, in mixed order. Otherwise class k of
     12 has a share of imbalance ** -(k / 11), as in Cui et al., CVPR 2019, section 5.1;
     a golden-ratio sequence keeps every stretch near these shares.
+
+    Args:
+        turn: int from 0.
+        seed: int.
+        imbalance: float, 1 or more.
     """
     if imbalance == 1:
         run, place = divmod(turn, len(CLASS_NAMES))
@@ -158,6 +172,10 @@ def seen_again(first, scene):
 
     Only what a passing camera changes is that of `scene`: where the sign stands in the
     picture, how large and from which side, blur and noise.
+
+    Args:
+        first: `Scene`, the place.
+        scene: `Scene` with as many signs, the moment.
     """
     now = [
         replace(there, label=sign.label, wear=sign.wear, texture=sign.texture)

@@ -178,7 +178,11 @@ def draw(
 
 
 def describe(scene):
-    """Returns a sentence that says what a `Scene` shows."""
+    """Returns a sentence that says what a picture shows.
+
+    Args:
+        scene: `Scene`.
+    """
     rest = f"{WHERE[scene.background]}, {WHEN[scene.light]}"
     if scene.weather != "clear":
         rest += f", in {'the ' * (scene.weather == 'fog')}{scene.weather}"

@@ -18,7 +18,7 @@ def keep_freed_memory():
     Each step of training asks for buffers of many megabytes and frees them. glibc gives
     such buffers back to the system at once and gets them again, page by page, each page
     filled with zeros: with `small_cnn` at 64 pixels 40 % of all CPU-seconds
-    (tests/benchmarks/memory_kept.py). The process keeps at most what it had at its peak.
+    (tests/benchmarks/memory_kept.py). A process keeps what it had at its peak.
 
     Returns:
         bool, whether it was done: only on Linux with glibc, and not where the user has
