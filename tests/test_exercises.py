@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.utils.class_weight import compute_class_weight
 
 from cnnkit import exercises
 
@@ -38,7 +39,17 @@ def known_to_pandas(train, test):
     return float(pd.Series(test).isin(train).mean())
 
 
-RIGHT = {"00": most_frequent, "01": known_to_pandas, "04": counted_by_keras}
+def balanced_by_sklearn(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+
+
+RIGHT = {
+    "00": most_frequent,
+    "01": known_to_pandas,
+    "04": counted_by_keras,
+    "11": balanced_by_sklearn,
+}
 
 # An answer as a learner may write it, and what its hint must speak of.
 WRONG = {
@@ -73,6 +84,16 @@ WRONG = {
         (lambda k, c, f, bias=True: k**2 * c * f + c * bias, "channel that comes in"),
         (lambda k, c, f, bias=True: k**2 * c * f + c * f * bias, "over all channels"),
         (lambda k, c, f, bias=True: k**2 * c + bias, "one filter"),
+    ],
+    "11": [
+        (lambda c: [1 / k for k in c], "would be tiny"),
+        (lambda c: sum(c) / np.array(c), "Divide by their number"),
+        (lambda c: max(c) / np.array(c), "largest has the weight 1"),
+        (lambda c: min(c) / np.array(c), "training slows down"),
+        (lambda c: np.array(c) / sum(c), "share of each class"),
+        (lambda c: len(c) * np.array(c) / sum(c), "Upside down"),
+        (lambda c: 1 - np.array(c) / sum(c), "three classes"),
+        (lambda c: [1.0] * len(c), "equal weights"),
     ],
 }
 

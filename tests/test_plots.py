@@ -4,6 +4,7 @@ import warnings
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import font_manager, pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -139,6 +140,40 @@ def test_of_3000_classes_the_most_confused_30_are_shown():
 def test_what_is_no_confusion_matrix_is_refused(matrix, message):
     with pytest.raises(ValueError, match=message):
         plots.confusion_matrix(matrix, ["a", "b"])
+
+
+def test_intervals_stand_where_the_table_says():
+    index = pd.MultiIndex.from_product([["before", "after"], ["薔薇", "$_{x}", "a"]])
+    value = np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9])
+    table = pd.DataFrame(
+        {"value": value, "low": value - 0.1, "high": value + 0.05}, index
+    )
+    figure = plots.intervals(table, label="recall")
+    drawn(figure)
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "recall"
+    for k, (line, bars) in enumerate(zip(axes.lines, axes.collections, strict=True)):
+        x, y = line.get_xdata(), line.get_ydata()
+        np.testing.assert_array_equal(x, value[3 * k : 3 * k + 3])
+        assert (np.rint(y) == [0, 1, 2]).all()  # each in its row
+        for i, segment in enumerate(bars.get_segments()):
+            if len(segment) and np.isfinite(x[i]):
+                np.testing.assert_allclose(
+                    segment, [[x[i] - 0.1, y[i]], [x[i] + 0.05, y[i]]]
+                )
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["before", "after"]
+    assert len(axes.get_yticklabels()) == 3
+    one = plots.intervals(table.loc["before"].dropna())
+    drawn(one)
+    assert not one.legends and len(one.axes[0].lines) == 1
+
+
+@pytest.mark.parametrize("change", [{"low": "Low"}, {}])
+def test_what_has_no_intervals_is_refused(change):
+    table = pd.DataFrame({"value": [0.5], "low": [0.4], "high": [0.6]}, ["a"])
+    table = table.rename(columns=change) if change else table.iloc[:0]
+    with pytest.raises(ValueError, match="value, low and high.*Received: columns"):
+        plots.intervals(table)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])

@@ -185,7 +185,7 @@ def test_models_that_do_not_fit_the_pictures_are_refused(digits):
 def test_freed_memory_is_kept_for_the_next_step():
     faults = """
 import resource, sys
-from cnnkit.training.memory import keep_freed_memory
+from cnnkit.data.memory import keep_freed_memory
 print(keep_freed_memory() if sys.argv[1] == "kept" else None)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(30):

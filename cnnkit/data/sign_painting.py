@@ -41,7 +41,7 @@ def paint(scene, size):
     shadow = cut_out("shadow", chance, size) if scene.light == "shade" else None
     if shadow:
         picture.paste(0, mask=faint(shadow, 0.25))
-    mist = 0.35 + 0.35 * chance.random() if scene.weather == "fog" else 0
+    mist = 0.25 + 0.3 * chance.random() if scene.weather == "fog" else 0
     if mist:
         picture = Image.blend(picture, Image.new("RGB", (size, size), MIST), mist)
 

@@ -97,7 +97,7 @@ def decide(index, seed=0, *, imbalance=1, texture=None, signs=1):
     """
     chance = luck(seed, index)
     attributes = {name: pick(chance, values) for name, values in ATTRIBUTES.items()}
-    blur, noise = 0.016 * chance.random() ** 2, 7 * chance.random() ** 4
+    blur, noise = 0.012 * chance.random() ** 2, 7 * chance.random() ** 4
     across = next(k for k in (1, 2, 3) if signs <= k * k)  # a grid of places
     places = sorted(range(across**2), key=lambda _: chance.random())[:signs]
     found = []

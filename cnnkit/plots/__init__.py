@@ -7,6 +7,7 @@ last value, and nothing keeps it in memory afterwards.
 
 from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.grid import image_grid
+from cnnkit.plots.intervals import intervals
 from cnnkit.plots.names import legible
 
-__all__ = ["confusion_matrix", "image_grid", "legible", "training_curves"]
+__all__ = ["confusion_matrix", "image_grid", "intervals", "legible", "training_curves"]

@@ -12,7 +12,6 @@ import keras
 import tensorflow as tf
 
 from cnnkit.training.losses import CROSSENTROPY, check_balance
-from cnnkit.training.memory import keep_freed_memory
 from cnnkit.training.watch import Course, KeepBest, OneCycle, Report
 
 SCRATCH_RATE = 3e-3  # peak learning rate for random weights
@@ -125,7 +124,6 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
         A `keras.callbacks.History`; its params are phases, best_epoch (None if no
         epoch was better than before) and stopped.
     """
-    keep_freed_memory()
     optimizer = keras.optimizers.AdamW(recipe.learning_rate, recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(

@@ -1,4 +1,4 @@
-"""Keeps freed memory for the next step of training, which halves what a step costs."""
+"""Keeps freed memory for the next batch, which halves what a step of training costs."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28, M_MMAP_THRESHOLD: 2**30}
 def keep_freed_memory():
     """Tells the C library to keep memory that TensorFlow frees, once a process.
 
-    Each step of training asks for buffers of many megabytes and frees them. glibc gives
+    A batch and a step ask for buffers of many megabytes and free them. glibc gives
     such buffers back to the system at once and gets them again, page by page, each page
     filled with zeros: with `small_cnn` at 64 pixels 40 % of all CPU-seconds
     (tests/benchmarks/memory_kept.py). A process keeps what it had at its peak.
