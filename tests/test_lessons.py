@@ -6,6 +6,7 @@ not see.
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -122,6 +123,7 @@ def test_run_all_reaches_the_end_of_a_learners_copy(name, monkeypatch, tmp_path)
     _, path = build.built_files(SOURCES[name])
     copy = read(path)
     copy.cells.insert(0, nbformat.v4.new_code_cell(TRAIN_BRIEFLY))
+    shutil.copytree(build.REPOSITORY / "notebooks/tables", tmp_path / "tables")
     executed = build.execute(copy, folder=tmp_path)
     said = [
         text for cell in lint.code_cells(executed) for text in lint.output_texts(cell)
