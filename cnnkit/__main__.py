@@ -182,10 +182,13 @@ def _train(options):
     report.write(model, photos, history, out / "report.html", findings=findings)
 
     scores = evaluation.scores(*evaluation.arrays(table))
-    value, low, high = scores.loc[("all classes", "accuracy"), ["value", "low", "high"]]
+    scores = scores.loc["all classes"]
+    value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
+    alike = scores.loc["balanced accuracy", "value"]
     print(
         f"\nOf {len(table)} test pictures, {value:.0%} are named correctly "
-        f"(95 % interval {low:.0%} to {high:.0%}).\n"
+        f"(95 % interval {low:.0%} to {high:.0%}); "
+        f"where every class counts alike, {alike:.0%}.\n"
         f"  report  {out / 'report.html'}\n"
         f"  model   {out / 'model.keras'}\n"
         f"  try it  cnnkit predict {out / 'model.keras'} PICTURE\n"

@@ -115,6 +115,23 @@ def test_the_numbers_are_those_of_evaluation_and_scikit_learn(tmp_path):
         assert numbers.split()[-1] == str((labels == i).sum())
 
 
+def test_unequal_classes_are_scored_alike_first(tmp_path):
+    train, names = photos_of(), [f"kind {i}" for i in range(3)]
+    labels = np.array([0] * 40 + [1] * 5 + [2] * 6)
+    test = np.random.default_rng(1).integers(0, 240, (51, 32, 32, 3)).astype("uint8")
+    images, known = data.to_arrays(train, "train")
+    photos = data.from_arrays(images, known, class_names=names, test=(test, labels))
+    model = model_for(photos)
+    page = written(tmp_path, photos, model)
+    answers = evaluation.predict(model, photos)
+    expected = metrics.balanced_accuracy_score(answers["label"], answers["predicted"])
+    text = " ".join(page.text["answer"].split())
+    assert f"of 100 new ones about {round(100 * expected)} are named" in text
+    accuracy = metrics.accuracy_score(answers["label"], answers["predicted"])
+    assert f"{round(100 * accuracy)} of 100 are named correctly" in page.text["unequal"]
+    assert "class weights" in "".join(page.text.values())
+
+
 def test_every_section_is_there_with_the_facts_of_the_run(tmp_path):
     photos = photos_of()
     page = written(tmp_path, photos, past=history())

@@ -25,6 +25,7 @@ from cnnkit.report.inline import SMALL, drawing, photograph
 MARK = '<meta name="generator" content="cnnkit'  # a page with it may be replaced
 MOST_MISTAKES = 12
 MOST_FILES = 3  # named for each finding
+UNEQUAL = 5  # pictures of the largest class for one of the smallest, as in `check`
 MOST_CLASSES = 50  # rows of a table; a page with 3,000 cannot be read
 
 
@@ -181,7 +182,11 @@ def _result(model, photos):
         for i, name in enumerate(photos.class_names)
     ]
     classes.sort(key=lambda row: np.nan_to_num(row["scores"][2]["value"], nan=2))
-    accuracy, largest = score(0), int(matrix.sum(axis=1).argmax())
+    accuracy, counts = score(0), matrix.sum(axis=1)
+    largest = int(counts.argmax())
+    smallest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
+    unequal = counts[largest] >= UNEQUAL * counts[smallest]
+    first = score(1) if unequal else accuracy
     wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None), wrong.shape))[0]
     return {
@@ -189,10 +194,15 @@ def _result(model, photos):
         "pictures": len(labels),
         "leaked": _leaked(photos, part),
         "right": int(np.trace(matrix)),
-        "of_100": _of_100(accuracy["value"]),
-        "least": math.floor(100 * accuracy["low"]),
-        "most": math.ceil(100 * accuracy["high"]),
-        "accuracy": accuracy,
+        "unequal": unequal,
+        "of_100": _of_100(first["value"]),
+        "least": math.floor(100 * first["low"]),
+        "most": math.ceil(100 * first["high"]),
+        "first": first,
+        "all_of_100": _of_100(accuracy["value"]),
+        "rarest": photos.class_names[smallest],
+        "rarest_count": int(counts[smallest]),
+        "guess_count": int(counts[largest]),
         "overall": [score(i) for i in range(3)],
         "classes": classes[:MOST_CLASSES],
         "guess": photos.class_names[largest],
