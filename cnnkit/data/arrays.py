@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnnkit.data import assembly, folders, manifests
+from cnnkit.data.memory import keep_freed_memory
 
 
 def from_arrays(
@@ -47,6 +48,7 @@ def from_arrays(
     Raises:
         ValueError: shapes, values or labels do not fit; the message says how.
     """
+    keep_freed_memory()
     images, labels = _checked_images(images), _flat(labels)
     files = pd.DataFrame({"path": [f"{source}[{i}]" for i in range(len(images))]})
     files["split"] = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnkit.data import decoding, duplicates, folders, reading
 from cnnkit.data.image_data import ImageData, sides
+from cnnkit.data.memory import keep_freed_memory
 from cnnkit.data.split import PARTS, split
 
 NAMES = {"valid": "validation", "test": "test"}
@@ -42,6 +43,7 @@ def read(folder, files, *, image_size, grey, fit, background, unreadable, memory
         ValueError: a bad argument.
         UnreadablePictureError: some files cannot be read.
     """
+    keep_freed_memory()
     if unreadable not in ("error", "skip"):
         raise ValueError(
             f"`unreadable` is 'error' or 'skip'. Received: unreadable={unreadable!r}"

@@ -10,7 +10,6 @@ import pandas as pd
 from PIL import Image
 
 from cnnkit.data import display, writing
-from cnnkit.data.memory import keep_freed_memory
 from cnnkit.data.split import PARTS, folds
 
 
@@ -206,8 +205,6 @@ class ImageData:
                 f"would mean nothing. Received: augment with part={part!r}"
             )
         import tensorflow as tf  # 5 CPU-seconds that scanning a folder can do without
-
-        keep_freed_memory()
 
         rows = self.rows(part)
         labels = self.manifest["label"].to_numpy("int32")

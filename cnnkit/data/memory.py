@@ -20,6 +20,9 @@ def keep_freed_memory():
     filled with zeros: with `small_cnn` at 64 pixels 40 % of all CPU-seconds
     (tests/benchmarks/memory_kept.py). A process keeps what it had at its peak.
 
+    It must come before TensorFlow starts its threads, so reading pictures begins with
+    it; later it changes nothing for these threads.
+
     Returns:
         bool, whether it was done: only on Linux with glibc, and not where the user has
         set an option of malloc in the environment (`MALLOC_...`).

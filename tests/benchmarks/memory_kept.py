@@ -14,9 +14,9 @@ TRAIN = """
 import os, resource, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 from cnnkit import data, models, training
-from cnnkit.data import image_data
+from cnnkit.data import arrays
 if sys.argv[1] == "given back":
-    image_data.keep_freed_memory = lambda: False
+    arrays.keep_freed_memory = lambda: False
 drawn = data.signs.draw(2000)
 photos = data.from_arrays(
     drawn.images, drawn.labels, class_names=data.signs.CLASS_NAMES, together="same"
