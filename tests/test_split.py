@@ -99,8 +99,9 @@ def test_adding_pictures_moves_at_most_those_at_the_border(old, new):
     before = split(pictures(old))
     after = split(pd.concat([pictures(old), pictures(new, 10_000)], ignore_index=True))
     changed = before["split"].to_numpy() != after["split"].to_numpy()[: len(before)]
-    grown = sum(new)  # each new picture pushes at most one over each of two borders
-    assert changed.sum() <= 2 * grown
+    # The border of the test shifts by one picture for each new one; that of validation
+    # may shift by one more, when the shares of both parts round up at once.
+    assert changed.sum() <= sum(2 * number + 1 for number in new if number)
 
 
 def test_large_groups_still_reach_every_part():

@@ -26,10 +26,10 @@ def split(table, *, valid=0.15, test=0.15, previous=None, seed=0):
     test when this brings the number of pictures of its classes nearer to the share
     that the test should have, then likewise of the validation part.
 
-    Where no pictures belong together, each class is split to within one picture.
-    Adding pictures can then move one old picture a class and part, at the border of
-    the order. To move none at all, give the manifest of the earlier split as
-    `previous`; the shares still hold to within one picture.
+    Where no pictures belong together, each class is split to within one picture. A new
+    picture can then move old ones of its class, three at most, at the borders of the
+    order. To move none at all, give the manifest of the earlier split as `previous`;
+    the shares still hold to within one picture.
 
     Args:
         table: pandas.DataFrame, one row a picture: `label` (int), `content_hash`
