@@ -9,9 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-UNREADABLE = (
-    "empty_file", "truncated", "not_a_picture", "other_format", "too_many_pixels",
-)  # fmt: skip
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
 
 
@@ -146,14 +143,14 @@ def _check(options):
 def _train(options):
     if not options.minutes > 0:
         raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
-    from cnnkit.data import check
+    from cnnkit.data import CODES, check
 
     findings = check(options.folder)
     errors = findings[findings["severity"] == "error"]
-    unreadable = errors["code"].isin(UNREADABLE)
-    if len(errors) and not (options.skip_unreadable and unreadable.all()):
+    unreadable = all(CODES[code].movable for code in errors["code"])  # as files are
+    if len(errors) and not (options.skip_unreadable and unreadable):
         way = ""
-        if unreadable.all():
+        if unreadable:
             way = ", or go on without those files with --skip-unreadable"
         raise ValueError(
             f"Mend the errors above first{way}. Received: {len(errors)} errors in "

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -126,3 +128,13 @@ def test_what_does_not_go_together_is_refused(photos):
     lacking = dataclasses.replace(photos, manifest=photos.manifest.assign(label=none))
     with pytest.raises(ValueError, match=r"none of \['c'\]"):
         balance.class_weights(lacking)
+
+
+def test_a_column_of_the_users_is_not_taken_for_ours():
+    images = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3)).astype("u1")
+    photos = data.from_arrays(images, np.arange(30) % 3, class_names=list("abc"))
+    table = photos.manifest.assign(copy="brighter")
+    photos = dataclasses.replace(photos, manifest=table)
+    assert not data.balance.is_repeated(photos)
+    more = data.balance.oversample(photos)
+    assert (more.manifest["copy"] == "brighter").all()

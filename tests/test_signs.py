@@ -285,6 +285,14 @@ def test_what_is_written_has_every_label(tmp_path):
     assert (photos.manifest.groupby("group")["split"].nunique() == 1).all()
 
 
+def test_signs_without_groups_are_dealt_to_all_sides(tmp_path):
+    from cnnkit import data
+
+    manifest = signs.write(tmp_path / "signs", signs.draw(120, size=28))
+    photos = data.from_table(manifest, label_column="class", together="same")
+    assert (photos.counts() > 0).all(axis=None)
+
+
 @pytest.fixture(scope="module")
 def scene():
     return signs.draw(6, size=64, seed=5).images[4]

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 METHODS = ("balanced", "effective")
+REPETITION = "repetition"  # column: 0 for a picture itself, 1 for its first repetition
 
 
 def class_weights(photos, *, method="balanced", beta=0.999):
@@ -98,7 +99,8 @@ def is_repeated(photos):
     Returns:
         bool.
     """
-    return "copy" in photos.manifest and bool((photos.manifest["copy"] > 0).any())
+    manifest = photos.manifest
+    return REPETITION in manifest and bool((manifest[REPETITION] > 0).any())
 
 
 def _counts(photos):
@@ -136,9 +138,11 @@ def _sampled(photos, number, done, seed):
     note = (
         f"{changed:,} training pictures were {done}, so that each class has {number:,}"
     )
+    manifest = manifest.iloc[rows].reset_index(drop=True)
+    manifest[REPETITION] = copies
     return dataclasses.replace(
         photos,
-        manifest=manifest.iloc[rows].reset_index(drop=True).assign(copy=copies),
+        manifest=manifest,
         pixels=photos.pixels[rows],
         notes=(*photos.notes, note),
     )

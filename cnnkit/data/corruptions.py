@@ -62,17 +62,22 @@ def _file(picture, name, strength):
     if name == "blur":
         return picture.filter(ImageFilter.GaussianBlur(strength * max(picture.size)))
     if name == "jpeg":
-        return Image.open(io.BytesIO(jpeg(picture, strength)))
+        return stored(picture, strength)
     small = [max(1, int(strength * side)) for side in picture.size]
     coarse = picture.resize(small, Image.Resampling.BOX)
     return coarse.resize(picture.size, Image.Resampling.BOX)
 
 
-def jpeg(picture, quality):
-    """Returns a PIL picture as the bytes of a JPEG file of a quality, 1 to 95."""
+def stored(picture, quality):
+    """Returns a PIL picture as a JPEG file gives it back.
+
+    Args:
+        picture: `PIL.Image.Image`, L or RGB.
+        quality: int from 1 to 95.
+    """
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    return Image.open(file)
 
 
 def check(name, severity):

@@ -9,7 +9,8 @@ import io
 
 import jinja2
 import numpy as np
-from PIL import Image
+
+from cnnkit.data import reading
 
 MOST_CLASSES = 20
 MOST_PICTURES = 6  # of each class
@@ -114,7 +115,7 @@ def html(photos):
         {
             "name": name,
             "counts": counts.iloc[label].tolist(),
-            "pictures": [_address(photos.pixels[i]) for i in _examples(photos, label)],
+            "pictures": [_small(photos.pixels[i]) for i in _examples(photos, label)],
         }
         for label, name in enumerate(photos.class_names[:MOST_CLASSES])
     ]
@@ -139,9 +140,22 @@ def _examples(photos, label):
     return mine[:: max(1, len(mine) // MOST_PICTURES)][:MOST_PICTURES]
 
 
-def _address(pixels):
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.thumbnail((SIDE, SIDE))
+def address(save, kind="png"):
+    """Returns a picture as an address that holds it, so that a page needs no file.
+
+    Args:
+        save: function that writes the picture into the binary file it is given.
+        kind: str, "png" or "jpeg", what it writes.
+
+    Returns:
+        str that begins with "data:image/".
+    """
     file = io.BytesIO()
-    image.save(file, "png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    save(file)
+    return f"data:image/{kind};base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _small(pixels):
+    image = reading.as_picture(pixels)
+    image.thumbnail((SIDE, SIDE))
+    return address(lambda file: image.save(file, "png"))

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy import fft, sparse
 
+from cnnkit.data import reading
+
 SIDE = 16  # pixels of a thumbnail
 MOST_BITS = 14  # of 63 that may differ; two unrelated pictures differ in 31 on average
 LEAST_CORRELATION = 0.965  # of thumbnails of 8 x 8, which a trimmed edge hardly moves
@@ -28,7 +30,7 @@ def fingerprint(image):
         uint8 array of shape (16, 16, 3).
     """
     if not isinstance(image, Image.Image):
-        image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        image = reading.as_picture(image)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cnnkit.data import display, writing
+from cnnkit.data import display, reading, writing
 from cnnkit.data.split import PARTS, folds
 
 
@@ -110,7 +110,7 @@ class ImageData:
         height, width = sides(image_size)
         pixels = np.empty((len(self.pixels), height, width, self.image_shape[2]), "u1")
         for position, image in enumerate(self.pixels):
-            picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+            picture = reading.as_picture(image)
             picture = picture.resize((width, height), Image.Resampling.BILINEAR)
             pixels[position] = np.asarray(picture).reshape(height, width, -1)
         shape = pixels.shape[1:]

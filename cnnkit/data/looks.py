@@ -100,7 +100,7 @@ def look_at_pixels(images):
     """
     looks = []
     for pixels in images:
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        image = reading.as_picture(pixels)
         thumbnail = duplicates.fingerprint(image)
         looks.append(Look(None, *image.size, tuple(appearance(image)), thumbnail))
     return looks

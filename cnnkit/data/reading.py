@@ -119,6 +119,18 @@ def _why_not_file(path, root):
     return None if _looks_like_picture(path) else "format"
 
 
+def as_picture(pixels):
+    """Returns pixels as a picture of Pillow.
+
+    Args:
+        pixels: uint8 array of shape (height, width, 1 or 3).
+
+    Returns:
+        A `PIL.Image.Image`, L or RGB.
+    """
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
 def open_picture(content):
     """Opens an encoded picture without decoding it yet.
 

@@ -1,6 +1,5 @@
 """Dials of `signs.draw` that spoil a world: copies and wrong labels; their limits."""
 
-import io
 import math
 from numbers import Real
 
@@ -33,13 +32,13 @@ def near_copy(image, mask, boxes, chance):
     Returns:
         (image, mask, boxes, how): copies, and one of `COPIES`. "smaller": 0.5 to 0.9 of
         the side, and back; "brighter": up to 15 % more or less light; "cropped": at
-        most 3 % from each side, at least one pixel from one of them.
+        most 3 % from each side.
     """
     how, size = pick(chance, COPIES), len(image)
     picture = Image.fromarray(image)
     if how == "stored again":
         quality = 60 + int(30 * chance.random())
-        picture = Image.open(io.BytesIO(corruptions.jpeg(picture, quality)))
+        picture = corruptions.stored(picture, quality)
     elif how == "smaller":
         side = round(size * (0.5 + 0.4 * chance.random()))
         picture = picture.resize((side, side), Image.Resampling.BICUBIC)

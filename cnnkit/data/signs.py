@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cnnkit.data import corruptions
+from cnnkit.data import corruptions, writing
 from cnnkit.data.sign_dials import check, near_copy, said
 from cnnkit.data.sign_painting import paint
 from cnnkit.data.sign_scenes import (
@@ -238,11 +238,7 @@ def write(folder, drawn):
             "Draw them with signs=1. "
             f"Received: {len(drawn.labels[0])} signs in a picture"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(
-            "The pictures need a folder of their own, so that no file is overwritten. "
-            f"Name a new or an empty folder. Received: {str(folder)!r}"
-        )
+    writing.check_unused(folder)
     names, seen, paths = [CLASS_NAMES[label] for label in drawn.labels], Counter(), []
     for image, name in zip(drawn.images, names, strict=True):
         paths.append(f"{name}/{name.replace(' ', '_')}_{seen[name]:03d}.png")
@@ -252,7 +248,9 @@ def write(folder, drawn):
     table = pd.DataFrame({"path": paths, "label": drawn.labels, "class": names})
     table[["left", "top", "right", "bottom"]] = drawn.boxes.astype(int)
     table["sentence"] = drawn.sentences
-    table = table.join(drawn.attributes.drop(columns="picture").round(3))
+    known = drawn.attributes.drop(columns="picture").round(3)
+    known["group"] = known["group"].astype("Int64").mask(known["group"] < 0)
+    table = table.join(known)  # with no group, each picture may go to any side
     table.to_csv(folder / "manifest.csv", index=False, lineterminator="\n")
     return folder / "manifest.csv"
 

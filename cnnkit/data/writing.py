@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cnnkit.data import archives, reading
 
@@ -29,11 +28,7 @@ def write(photos, folder):
         ValueError: a class has a name that cannot be that of a folder everywhere.
     """
     folder = Path(folder).expanduser().resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(
-            "Pictures are written to a new or empty folder only, so that nothing of "
-            f"yours is mixed up. Received: {str(folder)!r}"
-        )
+    check_unused(folder)
     seen = {}
     for name in photos.class_names:
         why = archives.wrong_name(name)
@@ -60,12 +55,25 @@ def write(photos, folder):
         for position, pixels in enumerate(photos.pixels):
             name = photos.class_names[labels[position]]
             place = draft / FOLDERS[parts[position]] / name
-            image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            image = reading.as_picture(pixels)
             image.save(place / f"{position:0{digits}}.png")
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
     return folder
+
+
+def check_unused(folder):
+    """Raises FileExistsError unless a folder is new or empty.
+
+    Args:
+        folder: `pathlib.Path`.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            "Pictures are written to a new or empty folder only, so that nothing of "
+            f"yours is mixed up. Received: {str(folder)!r}"
+        )
 
 
 def _is(photos, name):

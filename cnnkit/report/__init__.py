@@ -19,13 +19,13 @@ import numpy as np
 
 import cnnkit
 from cnnkit import data, evaluation, plots, saving
+from cnnkit.data.comparisons import MOST_RATIO
 from cnnkit.data.display import template_environment
 from cnnkit.report.inline import SMALL, drawing, photograph
 
 MARK = '<meta name="generator" content="cnnkit'  # a page with it may be replaced
 MOST_MISTAKES = 12
 MOST_FILES = 3  # named for each finding
-UNEQUAL = 5  # pictures of the largest class for one of the smallest, as in `check`
 MOST_CLASSES = 50  # rows of a table; a page with 3,000 cannot be read
 
 
@@ -185,7 +185,7 @@ def _result(model, photos):
     accuracy, counts = score(0), matrix.sum(axis=1)
     largest = int(counts.argmax())
     smallest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
-    unequal = counts[largest] >= UNEQUAL * counts[smallest]
+    unequal = counts[largest] >= MOST_RATIO * counts[smallest]
     first = score(1) if unequal else accuracy
     wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None), wrong.shape))[0]

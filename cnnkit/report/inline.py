@@ -1,10 +1,7 @@
 """Pictures and figures as addresses that hold them, so that a page needs no file."""
 
-import base64
-import io
-
-import numpy as np
-from PIL import Image
+from cnnkit.data.display import address
+from cnnkit.data.reading import as_picture
 
 SMALL = 96  # pixels; smaller pictures are shown as they are, larger ones as JPEG
 
@@ -18,9 +15,7 @@ def drawing(figure):
     Returns:
         str that begins with "data:image/png".
     """
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=144)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return address(lambda file: figure.savefig(file, format="png", dpi=144))
 
 
 def photograph(pixels):
@@ -32,10 +27,7 @@ def photograph(pixels):
     Returns:
         str that begins with "data:image/".
     """
-    grey = pixels.shape[-1] == 1
-    image = Image.fromarray(np.array(pixels[..., 0] if grey else pixels))
+    image = as_picture(pixels)
     kind = "png" if max(image.size) <= SMALL else "jpeg"
     image.thumbnail((320, 320))
-    file = io.BytesIO()
-    image.save(file, format=kind, quality=85)
-    return f"data:image/{kind};base64," + base64.b64encode(file.getvalue()).decode()
+    return address(lambda file: image.save(file, kind, quality=85), kind)
