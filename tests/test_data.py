@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 
 from cnnkit import data
-from cnnkit.data import decoding, named
+from cnnkit.data import decoding, duplicates, memory, named
 
 
 def save(path, pixels, **options):
@@ -351,3 +351,20 @@ def test_padding_makes_no_pictures_alike(tmp_path):
         wide.save(tmp_path / str(i % 2) / f"{i}.png")
     photos = data.from_folder(tmp_path, image_size=48, fit="pad")
     assert photos.manifest["alike"].nunique() == 40
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 7, 1), (32, 48, 48, 3), (3, 1, 1, 3)])
+def test_pixels_become_floats_that_tensorflow_takes_over_without_a_copy(shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
+    floats = memory.as_floats(images)
+    np.testing.assert_array_equal(floats, images.astype("float32"))
+    assert floats.dtype == "float32" and floats.ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize("shape", [(160, 90, 3), (64, 64, 1), (100, 90, 3), (9, 7, 3)])
+def test_a_thumbnail_is_the_mean_of_each_box_as_pillow_has_it(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
+    whole = Image.fromarray(image.repeat(3, axis=2) if shape[2] == 1 else image)
+    expected = np.asarray(whole.resize((16, 16), Image.Resampling.BOX), int)
+    actual = duplicates.fingerprint(image).astype(int)
+    assert np.abs(actual - expected).max() <= 1  # roundings in another order

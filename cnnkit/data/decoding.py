@@ -1,9 +1,6 @@
 """From the bytes of picture files to pixels of one size, several files at a time."""
 
 import hashlib
-import os
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +8,8 @@ import pandas as pd
 from PIL import Image, ImageColor, ImageOps
 
 from cnnkit.data import reading
+from cnnkit.data.threads import in_threads
 
-CHUNK = 16  # files that a thread reads in one go
 FITS = ("resize", "crop", "pad")
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of the EXIF standard
 BITS_PER_SAMPLE = 258  # of the TIFF standard
@@ -139,7 +136,10 @@ def upright(content, mode, wanted, background, name):
                 traits.append("transparent")
                 paper = Image.new("RGBA", image.size, background)
                 image = Image.alpha_composite(paper, image)
-        return image.convert(mode), native, tuple(traits)
+        if image.mode != mode:
+            image = image.convert(mode)
+        image.load()
+        return image, native, tuple(traits)
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
         reason = f"it is damaged or cut short ({error})"
         raise reading.PictureError("truncated", reason) from error
@@ -181,33 +181,6 @@ def decode_all(paths, pixels, *, grey, fit="resize", background="white"):
     rows = list(in_threads(read, len(paths)))
     columns = ["content_hash", "width", "height", "traits", "reason"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def in_threads(work, number):
-    """Works on pictures several at a time, with progress on long work.
-
-    Args:
-        work: function of a position.
-        number: int, how many pictures there are.
-
-    Yields:
-        What `work` returns, in order.
-    """
-
-    def several(first):  # threads that meet at every file cost two fifths more
-        return [work(i) for i in range(first, min(first + CHUNK, number))]
-
-    start, last_word, done = time.monotonic(), time.monotonic(), 0
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        for results in pool.map(several, range(0, number, CHUNK)):
-            yield from results
-            now, done = time.monotonic(), done + len(results)
-            if now - last_word > 5:
-                last_word, left = now, (now - start) * (number / done - 1)
-                print(f"read {done:,} of {number:,} pictures, about {left:.0f} s to go")
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted reader stops at once
 
 
 def _traits(image, content, name):

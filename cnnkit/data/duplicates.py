@@ -30,11 +30,25 @@ def fingerprint(image):
         uint8 array of shape (16, 16, 3).
     """
     if not isinstance(image, Image.Image):
-        image = reading.as_picture(image)
+        image = reading.as_picture(_fewer_rows(image))
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     return small if small.ndim == 3 else np.repeat(small[..., np.newaxis], 3, axis=2)
+
+
+def _fewer_rows(pixels):
+    """The means of rows that come together, where that is a whole number of rows.
+
+    NumPy adds whole rows at a tenth of what Pillow takes for the same.
+    """
+    height, width, channels = pixels.shape
+    together, rest = divmod(height, SIDE)
+    if rest or not together:
+        return pixels
+    rows = pixels.reshape(SIDE, together, width * channels)
+    means = (rows.sum(axis=1, dtype="uint32") + together // 2) // together
+    return means.astype("uint8").reshape(SIDE, width, channels)
 
 
 def fingerprints(images):

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from cnnkit.data import display, reading, writing
+from cnnkit.data.memory import as_floats
 from cnnkit.data.split import PARTS, folds
 
 
@@ -218,36 +219,32 @@ class ImageData:
                 return rows
             return np.random.default_rng((seed, epoch)).permutation(rows)
 
-        def load(epoch, step):
-            chosen = order(int(epoch))[edges[step] : edges[step + 1]]
+        def load(position):
+            epoch, step = divmod(int(position), steps)
+            chosen = order(epoch)[edges[step] : edges[step + 1]]
             images = self.pixels[chosen]
             if augment is not None:
                 images = augment(images, np.random.default_rng((seed, epoch, step)))
-            # NumPy makes floats at a third of what `tf.cast` takes for it.
-            return np.asarray(images, "float32"), labels[chosen]
+            return as_floats(images), labels[chosen]
 
         as_it_is = tf.autograph.experimental.do_not_convert  # reading our source costs
 
         @as_it_is
-        def load_in_graph(epoch, step):
+        def load_in_graph(position):
             images, batch_labels = tf.numpy_function(
-                load, (epoch, step), (tf.float32, tf.int32)
+                load, (position,), (tf.float32, tf.int32)
             )
             images.set_shape((None, *self.image_shape))
             batch_labels.set_shape((None,))
             return images, batch_labels
 
-        # One number a pass, then one (epoch, step) a batch.
-        numbers = tf.data.Dataset.from_generator(
-            lambda: [next(passes)], output_signature=tf.TensorSpec((), tf.int64)
-        )
-        positions = numbers.flat_map(
-            as_it_is(
-                lambda epoch: tf.data.Dataset.zip(
-                    tf.data.Dataset.from_tensors(epoch).repeat(steps),
-                    tf.data.Dataset.range(steps),
-                )
-            )
+        @as_it_is
+        def first_position(_):  # of the next pass; positions count through all passes
+            return tf.numpy_function(lambda: next(passes) * steps, (), tf.int64)
+
+        positions = tf.data.Dataset.range(1).map(first_position)
+        positions = positions.flat_map(
+            as_it_is(lambda first: tf.data.Dataset.range(first, first + steps))
         )
         # One thread serves pixels as they are for a third of what two would cost.
         threads = None if augment is None else 2

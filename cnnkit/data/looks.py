@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cnnkit.data import decoding, duplicates, reading
+from cnnkit.data.threads import in_threads
 
 SIDE = 256  # pixels; a picture is looked at in about this size, as a network would
 DARKEST, BRIGHTEST = 82, 230  # grey levels that 99 % stay below, 95 % above
@@ -50,7 +51,7 @@ def look_at_files(paths):
     Returns:
         A list of `Look`.
     """
-    return list(decoding.in_threads(lambda i: look_at_file(paths[i]), len(paths)))
+    return list(in_threads(lambda i: look_at_file(paths[i]), len(paths)))
 
 
 def look_at_file(path):

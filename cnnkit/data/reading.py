@@ -91,7 +91,7 @@ def picture_files(folder, root):
                 left_out.append((path, why))
             else:
                 pictures.append(path)
-    return sorted(pictures), sorted(left_out)
+    return sorted(pictures, key=lambda path: path.parts), sorted(left_out)
 
 
 def _why_not_folder(path):

@@ -86,7 +86,7 @@ def _camera(picture, scene, chance):
         picture = picture.filter(
             ImageFilter.BoxBlur((math.hypot(1, sigma * 12**0.5) - 1) / 2)
         )
-    grains, across = _grains(), np.linspace(0, 1, size, dtype="float32")
+    grains, across = _grains(), np.arange(size, dtype="float32") / (size - 1)
     x, y = (int(chance.random() * (len(grains) - size)) for _ in range(2))
     corners = (0.7 + 0.3 * chance.random() for _ in range(4))
     top, bottom = (a + (b - a) * across for a, b in zip(corners, corners, strict=True))

@@ -125,18 +125,21 @@ def material(name, side):
     return Image.fromarray(np.stack(channels, axis=-1).squeeze().astype("uint8"))
 
 
-def cut_out(name, luck, size):
+def cut_out(name, luck, size, box=None):
     """Returns a piece of a material, from a place that is left to luck.
 
     Args:
         name: str, a key of `MATERIALS`.
         luck: `random.Random`.
         size: int, height and width in pixels, at most 256.
+        box: (left, top, right, bottom), pixels of the piece that are enough; None for
+            all of it.
     """
     tile = material(name, int(size * ZOOMS[int(luck.random() * len(ZOOMS))]))
     room = tile.width - size + 1
     x, y = int(luck.random() * room), int(luck.random() * room)
-    return tile.crop((x, y, x + size, y + size))
+    left, top, right, bottom = box or (0, 0, size, size)
+    return tile.crop((x + left, y + top, x + right, y + bottom))
 
 
 def paste(picture, name, luck, region):
@@ -149,17 +152,16 @@ def paste(picture, name, luck, region):
         region: (left, top, right, bottom), or the corners of a polygon, [(x, y), ...].
     """
     size = picture.width
-    piece = cut_out(name, luck, size)
     if isinstance(region, tuple):
         left, top, right, bottom = (round(size * k) for k in region)
         box = (max(0, left), max(0, top), min(size, max(right, left + 1)), bottom)
         if box[0] < box[2] and box[1] < box[3]:
-            picture.paste(piece.crop(box), box)
+            picture.paste(cut_out(name, luck, size, box), box)
         return
     mask = Image.new("L", (2 * size, 2 * size))  # twice as large: smooth edges
     corners = [(2 * size * x, 2 * size * y) for x, y in region]
     ImageDraw.Draw(mask).polygon(corners, fill=255)
-    picture.paste(piece, mask=mask.reduce(2))
+    picture.paste(cut_out(name, luck, size), mask=mask.reduce(2))
 
 
 def everywhere(luck, horizon, bend):

@@ -145,7 +145,7 @@ def _shares(imbalance):
 
 def _sign(label, chance, across, cell):
     """A sign somewhere in one cell of a grid of across x across."""
-    scale = 0.42 + 0.42 * chance.random()
+    scale = 0.15 + 0.67 * chance.random() ** 0.65  # some are too far away to be read
     room = 1 - 0.95 * scale  # a sign may just touch the edge of its cell
     row, column = cell
     return Sign(

@@ -105,10 +105,10 @@ scores = evaluation.scores(labels, probabilities, class_names=photos.class_names
 scores.loc[["all classes"]].round(2)
 
 # %% [markdown]
-# **What you should see:** an accuracy between 0.7 and 1, higher on a faster computer, which gets
-# through more epochs in half a minute. Beside it stands an interval from *low* to *high*, 4 to 18
+# **What you should see:** an accuracy between 0.5 and 0.9, higher on a faster computer, which gets
+# through more epochs in half a minute. Beside it stands an interval from *low* to *high*, 12 to 20
 # points wide. There are only 96 test pictures, and another 96 would give another accuracy. Even 96
-# right answers out of 96 are in keeping with a network that errs 4 times in 100. **An accuracy without
+# right answers out of 96 would be in keeping with a network that errs 4 times in 100. **An accuracy without
 # the number of pictures is half a sentence.**
 #
 # > **Before you run the next cell:** which signs will be taken for each other? Name one pair.

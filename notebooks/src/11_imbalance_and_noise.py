@@ -71,7 +71,7 @@ recall = learn()
 plots.intervals(recall, label="recall: the share of its pictures that is found")
 
 # %% [markdown]
-# **What you should see:** the signs on top, of which there are many, are nearly always found. The four
+# **What you should see:** the signs on top, of which there are many, are nearly always found. Those
 # at the bottom have a recall near zero. The network has not seen them as difficult. It has learnt that
 # saying them is rarely right.
 
@@ -101,7 +101,7 @@ both = pd.concat({"no weights": recall, "class weights": learn(weights)})
 plots.intervals(both, label="recall: the share of its pictures that is found")
 
 # %% [markdown]
-# **What you should see:** the bottom four rise from nearly nothing to somewhere between a quarter and
+# **What you should see:** the bottom rows rise from nearly nothing to somewhere between a quarter and
 # a half. Several common signs fall. The mean rises a little. Weights make no new knowledge: a few
 # pictures of a class stay a few pictures. They move mistakes from classes you forget to classes you
 # can afford.

@@ -64,7 +64,7 @@ def main():
 
         def in_threads():
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                chunks = np.array_split(paths, len(paths) // 16)
+                chunks = np.array_split(paths, len(paths) // 64)
                 list(pool.map(lambda some: [decoded(path) for path in some], chunks))
 
         bare, threaded = (

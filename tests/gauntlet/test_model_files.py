@@ -159,8 +159,10 @@ def test_a08_and_a09_layers_that_read_files_or_hold_code_are_refused(
     name, members, tmp_path
 ):
     bad = with_layer(members, class_name=name)
+    backends = {"torch", "jax", "flax"}  # TensorFlow itself loads jax where it is
+    before = backends & set(sys.modules)
     assert f"keras.layers.{name}" in refusal(pack(tmp_path / "m.keras", bad))
-    assert not {"torch", "jax", "flax"} & set(sys.modules)
+    assert backends & set(sys.modules) == before
 
 
 @pytest.mark.parametrize(

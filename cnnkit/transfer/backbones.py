@@ -1,4 +1,4 @@
-"""Transfer learning: networks that have seen ImageNet, with a new head.
+"""Networks of keras.applications that take pixels, and classifiers on top of them.
 
 A network trained on a million photographs has learned edges, textures and parts that
 serve for other pictures too (Yosinski et al., "How transferable are features in deep
