@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "augment": "",
     "evaluation": "",
     "plots": "",
-    "saving": "",
+    "saving": "models",  # a file may hold layers of ours: loading must know them
     "models": "models.blocks models.anatomy models.<family>",
     "models.blocks": "",
     "models.<family>": "models.blocks",

@@ -1,8 +1,14 @@
+import os
+import tarfile
+from functools import partial
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-from cnnkit import transfer
+from cnnkit import models, saving, transfer
 
 ORIGINS = {
     "mobilenet": keras.applications.mobilenet,
@@ -86,3 +92,98 @@ def test_what_cannot_be_built_is_refused(arguments, message):
     with pytest.raises(ValueError, match="include_top=False"):
         inputs = keras.Input((4,))
         transfer.classifier(keras.Model(inputs, keras.layers.Dense(3)(inputs)), 3)
+
+
+APPLICATIONS = keras.applications
+TWINS = {
+    "densenet121": (
+        partial(models.densenet, 121),
+        APPLICATIONS.DenseNet121,
+        APPLICATIONS.densenet.preprocess_input,
+    ),
+    "efficientnet_v2": (models.efficientnet_v2, APPLICATIONS.EfficientNetV2B0, None),
+    "mobilenet_v3": (
+        partial(models.mobilenet_v3, "small"),
+        APPLICATIONS.MobileNetV3Small,
+        None,
+    ),
+    "vgg16": (
+        partial(models.vgg_pooled, 16),
+        APPLICATIONS.VGG16,
+        APPLICATIONS.vgg16.preprocess_input,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_an_adopted_network_sees_what_its_published_twin_sees(name):
+    build, published, preprocess = TWINS[name]
+    theirs = published(weights=None, include_top=False, input_shape=(64, 64, 3))
+    rng = np.random.default_rng(0)
+    for variable in theirs.variables:
+        if "float" in variable.dtype:  # not the counter of Normalization
+            noise = rng.normal(0, 0.02, variable.shape)
+            variable.assign(variable.numpy() + noise)
+    ours = transfer.adopt(
+        build(num_classes=3, input_shape=(64, 64, 3)), theirs, preprocess
+    )
+    images = rng.uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    ready = images.copy() if preprocess is None else preprocess(images.copy())
+    expected = np.asarray(theirs(ready))
+    features = keras.Model(ours.input, ours.get_layer("features").output)
+    np.testing.assert_allclose(
+        np.asarray(features(images)), expected, rtol=1e-3, atol=1e-4 * expected.std()
+    )
+    assert expected.std() > 0
+    trainable = [layer.name for layer in ours.layers if layer.trainable_weights]
+    assert trainable[-1] == "logits" and "stem_conv" not in trainable
+
+
+def test_the_published_weights_find_daisies_in_real_photographs():
+    """ImageNet knows few flowers; the daisy is one of them, number 985."""
+    folder = Path(os.environ.get("CNNKIT_DATA", "absent"))
+    file = folder / "keras" / "models" / "mobilenet_2_5_224_tf.h5"
+    if not file.is_file() or not (folder / "flowers.tar").is_file():
+        pytest.skip("CNNKIT_DATA names no folder with flowers.tar and the weights")
+    theirs = APPLICATIONS.MobileNet(weights=None, alpha=0.25)
+    theirs.load_weights(file)
+    preprocess = APPLICATIONS.mobilenet.preprocess_input
+    ours = models.mobilenet(1, width=0.25, input_shape=(224, 224, 3))
+    transfer.adopt(ours, theirs, preprocess)
+    with tarfile.open(folder / "flowers.tar") as tar:
+        names = [n for n in tar.getnames() if "val/daisy/" in n][:16]
+        opened = [Image.open(tar.extractfile(name)) for name in names]
+        images = np.stack([np.asarray(i.resize((224, 224)), "float32") for i in opened])
+    said = ours.predict(images, verbose=0)
+    expected = theirs.predict(preprocess(images.copy()), verbose=0)
+    np.testing.assert_allclose(said, expected, atol=1e-4)
+    assert (said.argmax(axis=1) == 985).mean() > 0.5
+
+
+def test_a_saved_adopted_network_keeps_the_pixels_it_expects(tmp_path):
+    theirs = APPLICATIONS.ResNet50(
+        weights=None, include_top=False, input_shape=(32, 32, 3)
+    )
+    ours = transfer.adopt(
+        models.resnet(50, num_classes=3, input_shape=(None, None, 3)),
+        theirs,
+        APPLICATIONS.resnet.preprocess_input,
+    )
+    saving.save(ours, tmp_path / "model.keras", ["a", "b", "c"])
+    loaded, _ = saving.load(tmp_path / "model.keras")
+    assert loaded.get_layer("rescale").offset == pytest.approx(
+        [-123.68, -116.779, -103.939]
+    )
+    images = np.random.default_rng(0).uniform(0, 255, (2, 40, 48, 3))
+    np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(ours(images)))
+
+
+def test_weights_of_another_network_are_refused():
+    small = APPLICATIONS.MobileNet(weights=None, include_top=False, alpha=0.25)
+    with pytest.raises(ValueError, match=r"same width.*Received: .*\(3, 3, 3, 8\)"):
+        transfer.adopt(models.mobilenet(1, width=0.5), small)
+    with pytest.raises(ValueError, match="same network.*Received: 'mobilenet_0.25"):
+        transfer.adopt(models.resnet_cifar(20), small)
+    with pytest.raises(ValueError, match="seen colour.*Received"):
+        grey = models.mobilenet(1, width=0.25, input_shape=(64, 64, 1))
+        transfer.adopt(grey, small)

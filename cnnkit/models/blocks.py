@@ -87,6 +87,25 @@ def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
+def check_sides(input_shape, smallest, remedy):
+    """Refuses pictures that are too small for a family.
+
+    Args:
+        input_shape: (height, width, channels); a side that is None (any size) passes.
+        smallest: int, pixels that the shorter side must have.
+        remedy: str, what to do or to take instead, as the end of a sentence.
+
+    Raises:
+        ValueError: a side is under `smallest`.
+    """
+    if any(side is not None and side < smallest for side in input_shape[:2]):
+        raise ValueError(
+            f"Height and width must be at least {smallest} pixels, or there is nothing "
+            f"left to see after the last halving: {remedy}. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+
+
 def classify(inputs, x, num_classes, *, name, dropout=0.0):
     """Closes a model: features, their average, one number a class, probabilities.
 
@@ -111,12 +130,6 @@ def classify(inputs, x, num_classes, *, name, dropout=0.0):
         ValueError: `num_classes` is under 2 or not whole, `dropout` is outside
             [0, 1), or `x` is not a feature map.
     """
-    if not _is_whole(num_classes) or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be a whole number of at least 2: a classifier "
-            "chooses between classes. For a yes-or-no question take 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
     if not 0 <= dropout < 1:
         raise ValueError(
             "`dropout` is the share of features that is switched off, so it must be "
@@ -132,6 +145,31 @@ def classify(inputs, x, num_classes, *, name, dropout=0.0):
     x = layers.GlobalAveragePooling2D(name="pooled")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
+    return decide(inputs, x, num_classes, name=name)
+
+
+def decide(inputs, x, num_classes, *, name):
+    """Closes a model whose pooling is its own: one number a class, probabilities.
+
+    Args:
+        inputs: the input tensor of the model.
+        x: tensor of shape (batch, c), what the decision is made from.
+        num_classes: int, at least 2.
+        name: str, name of the model.
+
+    Returns:
+        An uncompiled `keras.Model`, as from `classify`, with the layers "logits" and
+        "probabilities".
+
+    Raises:
+        ValueError: `num_classes` is under 2 or not whole.
+    """
+    if not _is_whole(num_classes) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be a whole number of at least 2: a classifier "
+            "chooses between classes. For a yes-or-no question take 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
     # A 16-bit policy would round the logits to two or three digits, and the
     # probabilities with them. These two layers are small: they stay in 32 bits.
     x = layers.Dense(num_classes, dtype="float32", name="logits")(x)

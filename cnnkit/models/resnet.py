@@ -6,7 +6,7 @@ https://arxiv.org/abs/1512.03385 (table 1 gives the variants below).
 
 from keras import layers
 
-from cnnkit.models.blocks import classify, conv_bn, pixels
+from cnnkit.models.blocks import check_sides, classify, conv_bn, pixels
 
 # depth: (block, blocks in each of the four stages)
 VARIANTS = {
@@ -47,12 +47,7 @@ def resnet(depth=50, *, num_classes=1000, input_shape=(224, 224, 3)):
             f"`depth` must be one of {sorted(VARIANTS)}. Received: depth={depth!r}"
         )
     inputs, x = pixels(input_shape)
-    if any(side is not None and side < 32 for side in input_shape[:2]):
-        raise ValueError(
-            "Five halvings need a height and width of at least 32 pixels: enlarge "
-            "the pictures, or take `small_cnn`, which halves three times. "
-            f"Received: input_shape={input_shape}"
-        )
+    check_sides(input_shape, 32, "enlarge the pictures, or take `resnet_cifar`")
     block_name, stage_sizes = VARIANTS[depth]
     block = {"basic": basic_block, "bottleneck": bottleneck_block}[block_name]
 

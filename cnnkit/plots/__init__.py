@@ -5,9 +5,19 @@ colours that colour-blind readers can tell apart. A notebook shows it once, as a
 last value, and nothing keeps it in memory afterwards.
 """
 
+from cnnkit.plots.anatomy import stages
 from cnnkit.plots.figures import confusion_matrix, training_curves
+from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
 from cnnkit.plots.intervals import intervals
 from cnnkit.plots.names import legible
 
-__all__ = ["confusion_matrix", "image_grid", "intervals", "legible", "training_curves"]
+__all__ = [
+    "confusion_matrix",
+    "gradient_flow",
+    "image_grid",
+    "intervals",
+    "legible",
+    "stages",
+    "training_curves",
+]

@@ -6,6 +6,7 @@ forbidden would be out of date with the next release of Keras; a list of what is
 is only too short.
 """
 
+import importlib
 import io
 import json
 import pathlib
@@ -31,8 +32,8 @@ MAX_DEPTH = 100  # of the config; the models of keras.applications need about 20
 LAYERS = """
     Activation ActivityRegularization Add AlphaDropout Attention Average
     AveragePooling1D AveragePooling2D BatchNormalization CenterCrop Concatenate Conv1D
-    Conv2D Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dot Dropout ELU EinsumDense
-    Embedding Flatten GaussianDropout GaussianNoise GlobalAveragePooling1D
+    Conv2D Conv2DTranspose Cropping1D Cropping2D Dense DepthwiseConv2D Dot Dropout ELU
+    EinsumDense Embedding Flatten GaussianDropout GaussianNoise GlobalAveragePooling1D
     GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization
     GroupQueryAttention Identity InputLayer LayerNormalization LeakyReLU MaxPooling1D
     MaxPooling2D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute
@@ -187,6 +188,8 @@ def _is_allowed(value, trusted):
         return True
     if alias in trusted:
         return name == trusted[alias].__name__
+    if alias and alias.startswith("cnnkit>"):
+        importlib.import_module("cnnkit.models")  # where layers of ours are registered
     ours = keras.saving.get_registered_object(alias)
     if isinstance(ours, type) and ours.__module__.startswith("cnnkit."):
         return (module, name) == (ours.__module__, ours.__name__)

@@ -1,6 +1,7 @@
 """Training: from scratch with `fit`, or on a backbone that has weights, `fine_tune`."""
 
 from cnnkit.training.fine_tuning import fine_tune, unfreeze_top
+from cnnkit.training.gradients import gradient_flow
 from cnnkit.training.recipe import fit
 
-__all__ = ["fine_tune", "fit", "unfreeze_top"]
+__all__ = ["fine_tune", "fit", "gradient_flow", "unfreeze_top"]

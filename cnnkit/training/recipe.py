@@ -140,6 +140,7 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
     if loss_before is not None:
         best.loss, best.weights = loss_before, model.get_weights()
     history = keras.callbacks.History()
+    history.epoch = []  # for an interrupt before training begins, when Keras sets it
     callbacks = [cycle, best, history]
     if recipe.verbose:
         callbacks.insert(2, Report(name, course, best))

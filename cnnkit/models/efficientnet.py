@@ -1,0 +1,188 @@
+"""EfficientNet: grow width, depth and resolution together, by one rule.
+
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+ICML 2019, https://arxiv.org/abs/1905.11946 (table 1 is the base network, section 3.3
+the rule: depth 1.2, width 1.1 and resolution 1.15 to the power of the step).
+
+Weights of keras.applications fit with `set_weights`, in their order and without the
+first three, which are of its `Normalization` layer. That layer scales the pictures by
+ImageNet's mean and deviation, ours to [-1, 1]; so ImageNet's weights want some
+fine-tuning here.
+"""
+
+import math
+
+from keras import initializers, layers
+
+from cnnkit.models.blocks import check_sides, classify, pixels
+
+# variant: (width, depth, resolution in pixels, dropout): the rule, as it was rounded
+VARIANTS = {
+    "b0": (1.0, 1.0, 224, 0.2),
+    "b1": (1.0, 1.1, 240, 0.2),
+    "b2": (1.1, 1.2, 260, 0.3),
+    "b3": (1.2, 1.4, 300, 0.3),
+    "b4": (1.4, 1.8, 380, 0.4),
+    "b5": (1.6, 2.2, 456, 0.4),
+    "b6": (1.8, 2.6, 528, 0.5),
+    "b7": (2.0, 3.1, 600, 0.5),
+}
+# of b0, for each stage: (expansion, kernel, channels, blocks, strides of the first)
+STAGES = (
+    (1, 3, 16, 1, 1),
+    (6, 3, 24, 2, 2),
+    (6, 5, 40, 2, 2),
+    (6, 3, 80, 3, 2),
+    (6, 5, 112, 3, 1),
+    (6, 5, 192, 4, 2),
+    (6, 3, 320, 1, 1),
+)
+MOST_DROPPED = 0.2  # how often training skips a block: from 0 in the first up to this
+
+
+def efficientnet(variant="b0", *, num_classes=1000, input_shape=None):
+    """Builds an untrained EfficientNet classifier.
+
+    Args:
+        variant: str, "b0" to "b7"; a key of `VARIANTS`.
+        num_classes: int, width of the output.
+        input_shape: (height, width, channels); height and width are at least 32
+            pixels, or None to accept any size; channels is 3 or 1. None instead of a
+            triple takes colour pictures at the variant's own resolution.
+
+    Returns:
+        An uncompiled `keras.Model` from float pixels in [0, 255], shape
+        (batch, height, width, channels), to probabilities, shape
+        (batch, num_classes). Its layer "features" has shape
+        (batch, ceil(height / 32), ceil(width / 32), c), c from 1280 (b0) to 2560 (b7).
+
+    Raises:
+        ValueError: `variant` is not in `VARIANTS`, the input is under 32 pixels or is
+            no image shape, or `num_classes` is under 2.
+
+    Example:
+        >>> model = efficientnet("b0", num_classes=10, input_shape=(64, 64, 3))
+        >>> model.get_layer("features").output.shape
+        (None, 2, 2, 1280)
+    """
+    if variant not in VARIANTS:
+        raise ValueError(
+            f"`variant` must be one of {sorted(VARIANTS)}. "
+            f"Received: variant={variant!r}"
+        )
+    width, depth, resolution, dropout = VARIANTS[variant]
+    if input_shape is None:
+        input_shape = (resolution, resolution, 3)
+    inputs, x = pixels(input_shape)
+    check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
+
+    x = _conv_bn(x, _multiple_of_8(32 * width), 3, strides=2, name="stem")
+    x = layers.Activation("swish", name="stem_swish")(x)
+    repeats = [math.ceil(depth * num_blocks) for _, _, _, num_blocks, _ in STAGES]
+    done = 0
+    for stage, row in enumerate(STAGES, start=1):
+        expansion, kernel_size, channels, _, strides = row
+        for i in range(1, repeats[stage - 1] + 1):
+            x = mbconv_block(
+                x,
+                _multiple_of_8(channels * width),
+                strides if i == 1 else 1,
+                expansion=expansion,
+                kernel_size=kernel_size,
+                drop=MOST_DROPPED * done / sum(repeats),
+                name=f"stage{stage}_block{i}",
+            )
+            done += 1
+    x = _conv_bn(x, _multiple_of_8(1280 * width), 1, name="top")
+    x = layers.Activation("swish", name="top_swish")(x)
+
+    name = f"efficientnet_{variant}"
+    return classify(inputs, x, num_classes, name=name, dropout=dropout)
+
+
+def mbconv_block(x, filters, strides=1, *, expansion, kernel_size, drop, name):
+    """MobileNetV2's block with squeeze-and-excite and swish: MBConv in table 1.
+
+    (h, w, c) becomes (ceil(h / s), ceil(w / s), filters).
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        filters: int, channels of the output.
+        strides: int, s: 2 halves the map, 1 keeps its size.
+        expansion: int, how many times as many channels the inner maps have; 1 leaves
+            the first convolution out.
+        kernel_size: int, 3 or 5, side of the depthwise window in pixels.
+        drop: float in [0, 1), how often a training picture skips this block, where
+            input and output have the same shape.
+        name: str, prefix of the layers' names.
+    """
+    shortcut = x
+    squeezed = max(1, x.shape[-1] // 4)  # a quarter of what comes in, not of the inner
+    if expansion > 1:
+        x = _conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
+        x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
+    x = layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        # "fan_out" is the size of the window: each output sees one channel.
+        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = _norm(x, name=f"{name}_depthwise")
+    x = layers.Activation("swish", name=f"{name}_depthwise_swish")(x)
+    x = squeeze_excite(x, squeezed, name=f"{name}_se")
+    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+    if strides == 1 and shortcut.shape[-1] == filters:
+        if drop:  # one draw for a whole picture: stochastic depth
+            x = layers.Dropout(drop, (None, 1, 1, 1), name=f"{name}_drop")(x)
+        x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return x
+
+
+def squeeze_excite(x, squeezed, *, name):
+    """Weights each channel by what the whole picture shows; the shape stays.
+
+    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
+    https://arxiv.org/abs/1709.01507 (figure 2), with swish for ReLU.
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        squeezed: int, channels between the two layers that compute the weights.
+        name: str, prefix of the layers' names.
+    """
+    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
+    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    weights = layers.Conv2D(squeezed, 1, activation="swish", name=f"{name}_reduce")(
+        weights
+    )
+    weights = layers.Conv2D(
+        x.shape[-1], 1, activation="sigmoid", name=f"{name}_excite"
+    )(weights)
+    return layers.Multiply(name=f"{name}_scale")([x, weights])
+
+
+def _conv_bn(x, filters, kernel_size, strides=1, *, name):
+    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
+    # published weights of this family are made so.
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
+        name=f"{name}_conv",
+    )(x)
+    return _norm(x, name=name)
+
+
+def _norm(x, *, name):
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+
+
+def _multiple_of_8(channels):
+    """The nearest multiple of 8 that is not more than a tenth too small."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8

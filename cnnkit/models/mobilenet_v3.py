@@ -1,0 +1,221 @@
+"""MobileNetV3: MobileNetV2's block, searched by machine, with attention to channels.
+
+Howard et al., "Searching for MobileNetV3", ICCV 2019,
+https://arxiv.org/abs/1905.02244 (tables 1 and 2). As in keras.applications, the last
+convolution of the small network has no squeeze-and-excite, and the first one keeps its
+16 channels at every width.
+
+Weights of keras.applications fit with `set_weights`, in their order. Its two kernels
+after the pooling have shape (1, 1, c, k), because they are convolutions: give
+kernel[0, 0], shape (c, k).
+"""
+
+import numbers
+
+from keras import initializers, layers
+
+from cnnkit.models.blocks import check_sides, decide, pixels
+
+# size: (channels of the hidden layer, blocks), and for each block
+# (kernel, expanded channels, channels, squeeze-and-excite, activation, strides)
+VARIANTS = {
+    "large": (
+        1280,
+        (
+            (3, 16, 16, False, "relu", 1),
+            (3, 64, 24, False, "relu", 2),
+            (3, 72, 24, False, "relu", 1),
+            (5, 72, 40, True, "relu", 2),
+            (5, 120, 40, True, "relu", 1),
+            (5, 120, 40, True, "relu", 1),
+            (3, 240, 80, False, "hard_swish", 2),
+            (3, 200, 80, False, "hard_swish", 1),
+            (3, 184, 80, False, "hard_swish", 1),
+            (3, 184, 80, False, "hard_swish", 1),
+            (3, 480, 112, True, "hard_swish", 1),
+            (3, 672, 112, True, "hard_swish", 1),
+            (5, 672, 160, True, "hard_swish", 2),
+            (5, 960, 160, True, "hard_swish", 1),
+            (5, 960, 160, True, "hard_swish", 1),
+        ),
+    ),
+    "small": (
+        1024,
+        (
+            (3, 16, 16, True, "relu", 2),
+            (3, 72, 24, False, "relu", 2),
+            (3, 88, 24, False, "relu", 1),
+            (5, 96, 40, True, "hard_swish", 2),
+            (5, 240, 40, True, "hard_swish", 1),
+            (5, 240, 40, True, "hard_swish", 1),
+            (5, 120, 48, True, "hard_swish", 1),
+            (5, 144, 48, True, "hard_swish", 1),
+            (5, 288, 96, True, "hard_swish", 2),
+            (5, 576, 96, True, "hard_swish", 1),
+            (5, 576, 96, True, "hard_swish", 1),
+        ),
+    ),
+}
+
+
+def mobilenet_v3(
+    size="large", *, width=1.0, num_classes=1000, input_shape=(224, 224, 3)
+):
+    """Builds an untrained MobileNetV3 classifier.
+
+    Args:
+        size: str, "large" or "small".
+        width: float from 0.05 to 4, multiplies the channels of the blocks.
+        num_classes: int, width of the output.
+        input_shape: (height, width, channels); height and width are at least 32
+            pixels, or None to accept any size; channels is 3 or 1.
+
+    Returns:
+        An uncompiled `keras.Model` from float pixels in [0, 255], shape
+        (batch, height, width, channels), to probabilities, shape
+        (batch, num_classes). At width 1 its layer "features" has shape
+        (batch, ceil(height / 32), ceil(width / 32), 960 or 576), "pooled" is their
+        average, and "hidden", shape (batch, 1280 or 1024), stands between that and
+        the logits.
+
+    Raises:
+        ValueError: `size` is not in `VARIANTS`, `width` is out of range, the input is
+            under 32 pixels or is no image shape, or `num_classes` is under 2.
+
+    Example:
+        >>> model = mobilenet_v3("small", num_classes=10, input_shape=(64, 64, 3))
+        >>> model.get_layer("features").output.shape
+        (None, 2, 2, 576)
+    """
+    _check(size, width)
+    inputs, x = pixels(input_shape)
+    check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
+    hidden, rows = VARIANTS[size]
+
+    x = _conv_bn(x, 16, 3, strides=2, name="stem")
+    x = layers.Activation("hard_swish", name="stem_hard_swish")(x)
+    before = 16  # channels of the row above, in the table
+    for i, row in enumerate(rows, start=1):
+        kernel_size, expanded, channels, excite, activation, strides = row
+        x = inverted_residual_block(
+            x,
+            _multiple_of_8(channels * width),
+            strides,
+            expanded=_multiple_of_8(x.shape[-1] * expanded / before),
+            kernel_size=kernel_size,
+            excite=excite,
+            activation=activation,
+            name=f"block{i}",
+        )
+        before = channels
+    x = _conv_bn(x, _multiple_of_8(6 * x.shape[-1]), 1, name="top")
+    x = layers.Activation("hard_swish", name="top_hard_swish")(x)
+
+    x = layers.Identity(name="features")(x)
+    x = layers.GlobalAveragePooling2D(name="pooled")(x)
+    # Pooling comes before this layer, not after it: then it works on one position
+    # instead of 49 (figure 5).
+    x = layers.Dense(_multiple_of_8(hidden * max(width, 1)), name="hidden")(x)
+    x = layers.Activation("hard_swish", name="hidden_hard_swish")(x)
+    x = layers.Dropout(0.2, name="dropout")(x)
+    return decide(inputs, x, num_classes, name=f"mobilenet_v3_{size}")
+
+
+def inverted_residual_block(
+    x, filters, strides=1, *, expanded, kernel_size, excite, activation, name
+):
+    """MobileNetV2's block with squeeze-and-excite (figure 4).
+
+    (h, w, c) becomes (ceil(h / s), ceil(w / s), filters).
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        filters: int, channels of the output.
+        strides: int, s: 2 halves the map, 1 keeps its size.
+        expanded: int, channels of the inner maps; c leaves the first convolution out.
+        kernel_size: int, 3 or 5, side of the depthwise window in pixels.
+        excite: bool, whether the inner channels are weighted by squeeze-and-excite.
+        activation: str, "relu" or "hard_swish".
+        name: str, prefix of the layers' names.
+    """
+    shortcut = x
+    if expanded != x.shape[-1]:
+        x = _conv_bn(x, expanded, 1, name=f"{name}_expand")
+        x = layers.Activation(activation, name=f"{name}_expand_{activation}")(x)
+    x = layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        # "fan_out" is the size of the window: each output sees one channel.
+        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = _norm(x, name=f"{name}_depthwise")
+    x = layers.Activation(activation, name=f"{name}_depthwise_{activation}")(x)
+    if excite:
+        x = squeeze_excite(x, _multiple_of_8(expanded / 4), name=f"{name}_se")
+    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+    if strides == 1 and shortcut.shape[-1] == filters:
+        x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return x
+
+
+def squeeze_excite(x, squeezed, *, name):
+    """Weights each channel by what the whole picture shows; the shape stays.
+
+    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
+    https://arxiv.org/abs/1709.01507 (figure 2); with a hard sigmoid, which needs no
+    exponential.
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        squeezed: int, channels between the two layers that compute the weights.
+        name: str, prefix of the layers' names.
+    """
+    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
+    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    weights = layers.Conv2D(squeezed, 1, activation="relu", name=f"{name}_reduce")(
+        weights
+    )
+    weights = layers.Conv2D(
+        x.shape[-1], 1, activation="hard_sigmoid", name=f"{name}_excite"
+    )(weights)
+    return layers.Multiply(name=f"{name}_scale")([x, weights])
+
+
+def _conv_bn(x, filters, kernel_size, strides=1, *, name):
+    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
+    # published weights of this family are made so.
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
+        name=f"{name}_conv",
+    )(x)
+    return _norm(x, name=name)
+
+
+def _norm(x, *, name):
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+
+
+def _multiple_of_8(channels):
+    """The nearest multiple of 8 that is not more than a tenth too small."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+def _check(size, width):
+    if size not in VARIANTS:
+        raise ValueError(
+            f"`size` must be one of {sorted(VARIANTS)}. Received: size={size!r}"
+        )
+    if not isinstance(width, numbers.Real) or not 0.05 <= width <= 4:
+        raise ValueError(
+            "`width` multiplies the channels, so it must be a number from 0.05 to 4, "
+            f"such as 0.75 or 1. Received: width={width!r}"
+        )

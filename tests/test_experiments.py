@@ -1,0 +1,80 @@
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.datasets import load_digits
+
+from cnnkit import data, experiments, models
+from cnnkit.experiments import FAMILIES, Family
+
+TINY = {
+    "small": Family(1998, "pooling", partial(models.small_cnn, widths=(8, 8))),
+    "hostile $_{ <b>": Family(2000, "a", partial(models.small_cnn, widths=(4, 4))),
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    scans = load_digits()
+    images = np.kron(scans.images[:300] * 15.9, np.ones((4, 4)))[..., None]
+    names = [str(digit) for digit in range(10)]
+    return data.from_arrays(
+        images.astype("uint8"), scans.target[:300], class_names=names, together="same"
+    )
+
+
+def test_the_table_has_what_was_measured_and_intervals_of_scipy(digits, capsys):
+    table = experiments.compare_families(digits, TINY, minutes=0.06, seeds=(0, 1))
+    assert list(table.index) == list(TINY)
+    row = table.iloc[0]
+    model = TINY["small"].build(num_classes=10, input_shape=(32, 32, 1))
+    assert row["parameters"] == model.count_params()
+    # 3x3 windows: (32^2 * 1 + 16^2 * 8 + 8^2 * 8) * 9 * 8, and the dense layer
+    assert row["multiply_adds"] == (1024 * 1 + 256 * 8 + 64 * 8) * 72 + 80
+    assert row["receptive_field"] == 1 + 2 + 1 + 4 + 2 + 8
+    n = int((digits.manifest["split"] == "valid").sum())
+    assert (row["pictures"], row["seeds"]) == (n, 2)
+    right = row["accuracy"] * n
+    ends = binomtest(round(right), n).proportion_ci(method="wilson")
+    if right == round(right):
+        np.testing.assert_allclose((row["low"], row["high"]), ends, atol=1e-6)
+    assert row["low"] < row["accuracy"] < row["high"] or row["accuracy"] == 1
+    assert row["epochs"] >= 1 and row["spread"] >= 0
+    assert (table[["ms_1", "ms_32", "train_ms"]] > 0).all(axis=None)
+    assert (table["ms_32"] < table["ms_1"]).all()  # together is cheaper than alone
+    said = capsys.readouterr().out
+    assert all(name in said for name in TINY)
+
+
+def test_stopping_it_leaves_the_families_that_were_done(digits, monkeypatch, capsys):
+    whole_fit, fits = keras.Model.fit, []
+
+    def fit(self, *arguments, **options):
+        fits.append(self)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return whole_fit(self, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    table = experiments.compare_families(digits, TINY, minutes=0.05)
+    assert list(table.index) == ["small"]
+    assert "1 of 2 families" in capsys.readouterr().out
+
+
+def test_a_family_that_does_not_fit_the_pictures_is_said_before_any_training(digits):
+    large = {"large": Family(2012, "dropout", models.alexnet)}
+    with pytest.raises(ValueError, match="at least 67 pixels"):
+        experiments.compare_families(digits, TINY | large)
+    with pytest.raises(ValueError, match=r"Received: \(\)"):
+        experiments.compare_families(digits, TINY, seeds=())
+
+
+def test_the_families_of_the_report_are_there_in_the_order_of_their_years():
+    years = [family.year for family in FAMILIES.values()]
+    assert years == sorted(years) and (years[0], years[-1]) == (2012, 2020)
+    assert {"AlexNet", "VGG", "GoogLeNet", "ResNet", "DenseNet"} < set(FAMILIES)
+    for family in FAMILIES.values():
+        model = family.build(num_classes=12, input_shape=(32, 32, 3))
+        assert model.output_shape == (None, 12)

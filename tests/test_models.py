@@ -1,0 +1,252 @@
+"""What holds for every builder of `cnnkit.models`, in one battery.
+
+Each family has its own tests for what only it promises: sizes, published outputs.
+"""
+
+import os
+import subprocess
+import sys
+from functools import cache, partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from cnnkit import models, saving
+
+# name: (builder, a picture it takes, other pictures that it takes as they are)
+ANY_SIZE = [(33, 47), (96, 64)]
+BUILDERS = {
+    "alexnet": (models.alexnet, (67, 67, 3), None),
+    "alexnet_pooled": (models.alexnet_pooled, (67, 67, 3), [(68, 81), (130, 99)]),
+    "alexnet_cifar": (models.alexnet_cifar, (28, 28, 1), None),
+    "capsnet": (models.capsnet, (20, 20, 1), None),
+    "darknet19": (models.darknet19, (32, 32, 3), ANY_SIZE),
+    "densenet": (models.densenet, (32, 32, 3), ANY_SIZE),
+    "densenet_cifar": (partial(models.densenet_cifar, 13), (28, 28, 1), ANY_SIZE),
+    "efficientnet": (models.efficientnet, (32, 32, 3), ANY_SIZE),
+    "efficientnet_v2": (models.efficientnet_v2, (32, 32, 3), ANY_SIZE),
+    "googlenet": (models.googlenet, (32, 32, 3), ANY_SIZE),
+    "googlenet_cifar": (models.googlenet_cifar, (16, 16, 1), ANY_SIZE),
+    "graph_net": (models.graph_net, (28, 28, 1), None),
+    "mobilenet 1": (partial(models.mobilenet, 1, width=0.25), (32, 32, 3), ANY_SIZE),
+    "mobilenet 2": (partial(models.mobilenet, 2, width=0.35), (32, 32, 3), ANY_SIZE),
+    "mobilenet_cifar": (
+        partial(models.mobilenet_cifar, 2, width=0.35),
+        (16, 16, 1),
+        ANY_SIZE,
+    ),
+    "mobilenet_v3": (partial(models.mobilenet_v3, "small"), (32, 32, 3), ANY_SIZE),
+    "plain_cifar": (partial(models.plain_cifar, 8), (28, 28, 1), ANY_SIZE),
+    "resnet": (partial(models.resnet, 18), (32, 32, 3), ANY_SIZE),
+    "resnet_cifar": (partial(models.resnet_cifar, 8), (28, 28, 1), ANY_SIZE),
+    "small_cnn": (models.small_cnn, (28, 28, 1), ANY_SIZE),
+    "tiny_vgg": (models.tiny_vgg, (64, 64, 3), None),
+    "vgg": (partial(models.vgg, 11), (32, 32, 3), None),
+    "vgg_pooled": (partial(models.vgg_pooled, 11), (28, 28, 1), ANY_SIZE),
+    "vit": (partial(models.vit, "tiny"), (32, 32, 3), None),
+    "vit_cifar": (partial(models.vit_cifar, 2), (28, 28, 1), None),
+}
+# Several outputs, trained in a way of their own: their families' tests run them.
+MORE_OUTPUTS = {"capsnet_with_reconstruction", "googlenet_with_auxiliary_heads"}
+RATES = {"graph_net": 1e-2}  # the peak that a family needs, where it is not 1e-3
+CLOSING = ("features", "pooled", "logits", "probabilities")
+
+every_builder = pytest.mark.parametrize("name", BUILDERS)
+
+
+def build(name, input_shape=None, num_classes=10):
+    builder, usual, _ = BUILDERS[name]
+    return builder(num_classes=num_classes, input_shape=input_shape or usual)
+
+
+@cache
+def usual(name):
+    """A model of one seed that no test changes; for any size where that is offered."""
+    _, (height, width, channels), sizes = BUILDERS[name]
+    keras.utils.set_random_seed(3)
+    return build(name, (None, None, channels) if sizes else (height, width, channels))
+
+
+@cache
+def digits(shape):
+    """64 scanned digits in a size, as (images, labels)."""
+    scans = load_digits()
+    images = keras.ops.image.resize(scans.images[:64, ..., None] * 15.9, shape[:2])
+    images = np.repeat(np.asarray(images), shape[2], axis=-1)
+    return images.astype("float32"), scans.target[:64]
+
+
+def test_the_battery_knows_every_builder():
+    tested = {name.split()[0] for name in BUILDERS}
+    assert tested | MORE_OUTPUTS == set(models.__all__)
+
+
+@every_builder
+def test_the_closing_layers_follow_from_each_other(name):
+    model = usual(name)
+    features, pooled, logits, probabilities = (
+        model.get_layer(layer).output for layer in CLOSING
+    )
+    assert len(features.shape) == 4 and len(pooled.shape) == 2
+    assert logits.shape == probabilities.shape == model.output_shape == (None, 10)
+    assert logits.dtype == probabilities.dtype == "float32"
+    images, _ = digits(BUILDERS[name][1])
+    answers = keras.Model(model.input, [logits, probabilities])(images[:3])
+    logits, probabilities = (np.asarray(answer) for answer in answers)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(logits.argmax(axis=1), probabilities.argmax(axis=1))
+
+
+@pytest.mark.parametrize("name", [n for n, (*_, sizes) in BUILDERS.items() if sizes])
+def test_one_model_takes_odd_and_large_pictures(name):
+    _, shape, sizes = BUILDERS[name]
+    assert usual(name).get_layer("features").output.shape[1:3] == (None, None)
+    for size in sizes:
+        images, _ = digits((*size, shape[2]))
+        np.testing.assert_allclose(np.sum(usual(name)(images[:2])), 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, (*_, sizes) in BUILDERS.items() if not sizes]
+)
+def test_a_family_of_one_size_refuses_an_open_one(name):
+    shape = (None, None, BUILDERS[name][1][2])
+    with pytest.raises(ValueError) as error:
+        build(name, shape)
+    assert f"Received: input_shape={shape}" in str(error.value)
+
+
+@every_builder
+def test_training_is_repeatable_reaches_the_first_layer_and_lowers_the_loss(name):
+    images, labels = digits(BUILDERS[name][1])
+    keras.utils.set_random_seed(3)
+    model = build(name)
+    for ours, again in zip(model.weights, usual(name).weights, strict=True):
+        np.testing.assert_array_equal(ours, again)
+
+    model.compile(
+        keras.optimizers.Adam(RATES.get(name, 1e-3), global_clipnorm=1.0),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+    everything = [*model.variables, *model.optimizer.variables]
+    start = [np.array(variable) for variable in everything]  # with states of dropout
+    losses = [float(model.train_on_batch(images, labels)) for _ in range(8)]
+    assert 1.5 < losses[0] < 4.5, losses  # about ln(10) before it has learnt anything
+    assert losses[-1] < 0.9 * losses[0], losses
+    assert losses[-1] < 2.1, losses  # knowing how often each digit comes gives 2.3
+
+    for variable, value in zip(everything, start, strict=True):
+        variable.assign(value)
+    again = [float(model.train_on_batch(images, labels)) for _ in range(2)]
+    # Dropout drops the same. Threads may add up in another order, so not bit by bit.
+    np.testing.assert_allclose(again, losses[:2], rtol=1e-5)
+    kernel = next(layer for layer in model.layers if layer.trainable_weights)
+    before = start[[v.path for v in everything].index(kernel.weights[0].path)]
+    moved = np.abs(kernel.get_weights()[0] - before)
+    moved = moved.reshape(-1, moved.shape[-1]).max(axis=0)
+    assert (moved > 0).mean() > 0.9  # a ReLU may be shut in a few filters, not in all
+
+
+@every_builder
+def test_a_saved_file_predicts_the_same(name, tmp_path):
+    model = usual(name)
+    images, _ = digits(BUILDERS[name][1])
+    saving.save(model, tmp_path / "model.keras", [f"digit {i}" for i in range(10)])
+    loaded, class_names = saving.load(tmp_path / "model.keras")
+    expected = np.asarray(model(images[:4]))
+    np.testing.assert_array_equal(np.asarray(loaded(images[:4])), expected)
+    assert class_names[3] == "digit 3"
+
+
+def test_a_file_with_layers_of_ours_is_loaded_by_a_fresh_process(tmp_path):
+    saving.save(usual("vit_cifar"), tmp_path / "model.keras", list("0123456789"))
+    program = (
+        "import sys; from cnnkit import saving; saving.load(sys.argv[1])[0].summary()"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "model.keras"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert "class_token" in answer.stdout
+
+
+@every_builder
+def test_probabilities_stay_float32_under_bfloat16(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(name)
+    finally:
+        keras.config.set_dtype_policy(before)
+    images, _ = digits(BUILDERS[name][1])
+    assert model.get_layer("features").compute_dtype == "bfloat16"
+    assert model.get_layer("features").output.dtype == "bfloat16"
+    probabilities = np.asarray(model(images[:2]))
+    assert probabilities.dtype == "float32"
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@every_builder
+@pytest.mark.parametrize(
+    "argument, value",
+    [
+        ("num_classes", 1),
+        ("input_shape", (64, 64)),
+        ("input_shape", (64, 64, 4)),
+        ("input_shape", (4, 64, 3)),
+    ],
+)
+def test_a_bad_argument_is_named(name, argument, value):
+    builder, usual, _ = BUILDERS[name]
+    good = {"num_classes": 10, "input_shape": usual}
+    with pytest.raises(ValueError) as error:
+        builder(**{**good, argument: value})
+    assert f"Received: {argument}={value!r}" in str(error.value)
+
+
+ON_JAX = """
+import sys
+sys.path.insert(0, {tests!r})
+import keras
+import numpy as np
+from test_models import BUILDERS, build, digits
+
+assert keras.backend.backend() == "jax"
+for name in {names}:
+    model = build(name)
+    images, labels = digits(BUILDERS[name][1])
+    model.load_weights({folder!r} + f"/{{name}}.weights.h5")
+    np.save({folder!r} + f"/{{name}}.npy", np.asarray(model(images[:2])))
+model.compile("adam", "sparse_categorical_crossentropy")
+losses = model.fit(images, labels, epochs=8, verbose=0).history["loss"]
+assert losses[-1] < losses[0]
+"""
+# What is no plain convolution, and small_cnn, which is also trained.
+NAMES_ON_JAX = ("alexnet_cifar", "capsnet", "graph_net", "vit_cifar", "small_cnn")
+
+
+def test_the_same_weights_give_the_same_answers_on_jax(tmp_path):
+    pytest.importorskip("jax")
+    expected = {}
+    for name in NAMES_ON_JAX:
+        model = build(name)
+        images, _ = digits(BUILDERS[name][1])
+        expected[name] = np.asarray(model(images[:2]))
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+    program = ON_JAX.format(
+        tests=str(Path(__file__).parent), names=NAMES_ON_JAX, folder=str(tmp_path)
+    )
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        check=True,
+        timeout=280,
+    )
+    for name, answers in expected.items():
+        actual = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_allclose(actual, answers, atol=1e-4, err_msg=name)
