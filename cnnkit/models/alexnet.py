@@ -12,12 +12,14 @@ biases of 0. The first AlexNet had a spread of 0.01 and biases of 1.
 
 from keras import layers, ops
 
-from cnnkit.models.blocks import check_sides, classify, decide, pixels
+from cnnkit.models.blocks import check_fixed, check_sides, classify, decide, pixels
 
 # Local response normalisation, section 3.3: k, n, alpha, beta. The paper's pixels
 # reach from about -127.5 to 127.5 and ours from -1 to 1, so our squares are 127.5^2
 # times smaller. With alpha as many times larger, the layer does what it did there.
 OFFSET, NEIGHBOURS, STRENGTH, POWER = 2, 5, 1e-4 * 127.5**2, 0.75
+
+SMALL_OR_ANY = "`alexnet_pooled`, or `small_cnn` under 67 pixels"
 
 
 def alexnet(*, num_classes=1000, input_shape=(227, 227, 3)):
@@ -47,7 +49,7 @@ def alexnet(*, num_classes=1000, input_shape=(227, 227, 3)):
         (None, 1, 1, 256)
     """
     inputs, x = pixels(input_shape)
-    _check_fixed(input_shape)
+    check_fixed(input_shape, SMALL_OR_ANY)
     check_sides(input_shape, 67, "enlarge the pictures, or take `alexnet_cifar`")
     x = five_convolutions(x)
     x = layers.Identity(name="features")(x)
@@ -116,7 +118,7 @@ def alexnet_cifar(*, num_classes=10, input_shape=(28, 28, 3)):
         (None, 7, 7, 64)
     """
     inputs, x = pixels(input_shape)
-    _check_fixed(input_shape)
+    check_fixed(input_shape, SMALL_OR_ANY)
     check_sides(input_shape, 8, "enlarge the pictures")
     for i in (1, 2):
         x = conv(x, 64, 5, name=f"conv{i}")
@@ -218,12 +220,3 @@ def dense(x, units, *, name):
     return layers.Dense(
         units, activation="relu", kernel_initializer="he_normal", name=name
     )(x)
-
-
-def _check_fixed(input_shape):
-    if None in input_shape[:2]:
-        raise ValueError(
-            "Flattening ties the dense layers to pictures of one size, so height and "
-            "width must be numbers of pixels. For any size take `alexnet_pooled`, or "
-            f"`small_cnn` under 67 pixels. Received: input_shape={tuple(input_shape)}"
-        )

@@ -106,6 +106,41 @@ def check_sides(input_shape, smallest, remedy):
         )
 
 
+def check_fixed(input_shape, remedy):
+    """Refuses pictures of open size, where a layer has weights for each position.
+
+    Args:
+        input_shape: (height, width, channels).
+        remedy: str, what to take instead, as the end of a sentence.
+
+    Raises:
+        ValueError: height or width is None.
+    """
+    if None in input_shape[:2]:
+        raise ValueError(
+            "There are weights for each position, so the size is fixed: height and "
+            f"width must be numbers of pixels. For any size take {remedy}. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+
+
+def check_classes(num_classes):
+    """Refuses what is no number of classes.
+
+    Args:
+        num_classes: int, at least 2.
+
+    Raises:
+        ValueError: it is under 2 or not whole.
+    """
+    if not _is_whole(num_classes) or num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be a whole number of at least 2: a classifier "
+            "chooses between classes. For a yes-or-no question take 2. "
+            f"Received: num_classes={num_classes!r}"
+        )
+
+
 def classify(inputs, x, num_classes, *, name, dropout=0.0):
     """Closes a model: features, their average, one number a class, probabilities.
 
@@ -164,12 +199,7 @@ def decide(inputs, x, num_classes, *, name):
     Raises:
         ValueError: `num_classes` is under 2 or not whole.
     """
-    if not _is_whole(num_classes) or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be a whole number of at least 2: a classifier "
-            "chooses between classes. For a yes-or-no question take 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
+    check_classes(num_classes)
     # A 16-bit policy would round the logits to two or three digits, and the
     # probabilities with them. These two layers are small: they stay in 32 bits.
     x = layers.Dense(num_classes, dtype="float32", name="logits")(x)

@@ -13,7 +13,7 @@ another, and `MarginLoss` is a loss for lengths.
 import keras
 from keras import layers, ops
 
-from cnnkit.models.blocks import check_sides, pixels
+from cnnkit.models.blocks import check_classes, check_fixed, check_sides, pixels
 
 PART_SIZE, PARTS = 8, 32  # a primary capsule has 8 numbers, a position 32 capsules
 CLASS_SIZE = 16
@@ -58,19 +58,9 @@ def capsnet(*, num_classes=10, input_shape=(28, 28, 1)):
         >>> model.count_params()
         6804224
     """
-    if not hasattr(num_classes, "__index__") or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be a whole number of at least 2: a classifier "
-            "chooses between classes. For a yes-or-no question take 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
+    check_classes(num_classes)
     inputs, x = pixels(input_shape)
-    if None in input_shape[:2]:
-        raise ValueError(
-            "The class capsules have weights for each position, so the size is fixed: "
-            "give height and width in pixels, and resize the pictures to them. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
+    check_fixed(input_shape, "`small_cnn` or another that averages")
     check_sides(input_shape, 17, "enlarge the pictures, to 28 pixels for example")
 
     x = layers.Conv2D(256, 9, activation="relu", name="conv")(x)

@@ -8,7 +8,7 @@ draws each layer below.
 
 from keras import layers
 
-from cnnkit.models.blocks import check_sides, decide, pixels
+from cnnkit.models.blocks import check_fixed, check_sides, decide, pixels
 
 
 def tiny_vgg(*, num_classes=10, input_shape=(64, 64, 3)):
@@ -39,12 +39,7 @@ def tiny_vgg(*, num_classes=10, input_shape=(64, 64, 3)):
         (None, 62, 62, 10)
     """
     inputs, x = pixels(input_shape)
-    if None in input_shape[:2]:
-        raise ValueError(
-            "Flattening ties the dense layer to pictures of one size, so height and "
-            "width must be numbers of pixels. For any size take `vgg_pooled`. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
+    check_fixed(input_shape, "`vgg_pooled`")
     check_sides(input_shape, 16, "enlarge the pictures, or take `alexnet_cifar`")
     for stage in (1, 2):
         for i in (1, 2):

@@ -6,7 +6,7 @@ Recognition", ICLR 2015, https://arxiv.org/abs/1409.1556 (table 1, columns A, B,
 
 from keras import layers
 
-from cnnkit.models.blocks import check_sides, classify, decide, pixels
+from cnnkit.models.blocks import check_fixed, check_sides, classify, decide, pixels
 
 # depth: convolutions in each of the five stages
 VARIANTS = {
@@ -48,12 +48,7 @@ def vgg(depth=16, *, num_classes=1000, input_shape=(224, 224, 3)):
     """
     _check_depth(depth)
     inputs, x = pixels(input_shape)
-    if None in input_shape[:2]:
-        raise ValueError(
-            "Flattening ties the dense layers to pictures of one size, so height and "
-            "width must be numbers of pixels. For any size take `vgg_pooled`. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
+    check_fixed(input_shape, "`vgg_pooled`")
     check_sides(
         input_shape, 32, "enlarge the pictures, or take `vgg_pooled` or `tiny_vgg`"
     )
