@@ -6,11 +6,11 @@ import pytest
 from scipy.signal import correlate2d
 from scipy.special import expit
 
+from cnnkit.models.blocks import squeeze_excite
 from cnnkit.models.efficientnet import (
     VARIANTS,
     efficientnet,
     mbconv_block,
-    squeeze_excite,
 )
 
 # All parameters: the table on keras.io/api/applications, which includes the 7 numbers

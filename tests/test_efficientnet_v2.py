@@ -6,12 +6,12 @@ import pytest
 from scipy.signal import correlate, correlate2d
 from scipy.special import expit
 
+from cnnkit.models.blocks import squeeze_excite
 from cnnkit.models.efficientnet_v2 import (
     VARIANTS,
     efficientnet_v2,
     fused_mbconv_block,
     mbconv_block,
-    squeeze_excite,
 )
 
 # All parameters, as keras.applications counts its EfficientNetV2B0 to B3 of Keras 3.15.

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
+from cnnkit.models.blocks import squeeze_excite
 from cnnkit.models.mobilenet_v3 import (
     VARIANTS,
     inverted_residual_block,
     mobilenet_v3,
-    squeeze_excite,
 )
 
 # (size, width): all parameters, as keras.applications counts its MobileNetV3Large and
@@ -203,7 +203,9 @@ def excited(x, reduce, reduce_bias, expand, expand_bias):
 def test_squeeze_and_excite_is_what_numpy_computes():
     rng = np.random.default_rng(2)
     inputs = keras.Input((5, 6, 4))
-    model, weights = filled(squeeze_excite(inputs, 8, name="se"), inputs, rng)
+    model, weights = filled(
+        squeeze_excite(inputs, 8, ("relu", "hard_sigmoid"), name="se"), inputs, rng
+    )
     images = rng.normal(0, 1, (3, 5, 6, 4)).astype("float32")
     expected = [excited(np.float64(image), *weights) for image in images]
     np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-5)

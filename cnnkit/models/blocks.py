@@ -5,7 +5,7 @@ beside the paper that it comes from.
 """
 
 import keras
-from keras import layers
+from keras import initializers, layers
 
 
 def pixels(input_shape):
@@ -85,6 +85,78 @@ def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
     # keras.applications, so that its weights give its outputs.
     x = layers.BatchNormalization(momentum=0.9, epsilon=1.001e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def mobile_conv_bn(x, filters, kernel_size, strides=1, *, name):
+    """Applies a convolution and batch normalisation as the mobile families do.
+
+    Keras' own "same" padding and no bias, unlike `conv_bn`, because the published
+    weights of MobileNet and EfficientNet are made so.
+
+    Args:
+        x: tensor, shape (batch, height, width, channels).
+        filters: int, number of output channels.
+        kernel_size: int, height and width of the window in pixels.
+        strides: int, pixels that the window moves each time.
+        name: str, prefix of the layers' names.
+
+    Returns:
+        A tensor, shape (batch, ceil(height / strides), ceil(width / strides),
+        filters).
+    """
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
+        name=f"{name}_conv",
+    )(x)
+    return mobile_norm(x, name=name)
+
+
+def mobile_norm(x, *, name):
+    """Batch normalisation with the epsilon of the mobile families; the shape stays.
+
+    Args:
+        x: tensor, shape (batch, height, width, channels).
+        name: str, prefix of the layer's name.
+    """
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+
+
+def multiple_of_8(channels):
+    """Returns the nearest multiple of 8 that is not more than a tenth too small.
+
+    Args:
+        channels: float, such as a number of channels times a width.
+    """
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+def squeeze_excite(x, squeezed, activations=("swish", "sigmoid"), *, name):
+    """Weights each channel by what the whole picture shows; the shape stays.
+
+    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
+    https://arxiv.org/abs/1709.01507 (figure 2), with the activations of each family.
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        squeezed: int, channels between the two layers that compute the weights.
+        activations: two str, of these two layers; the second one's values lie in
+            [0, 1].
+        name: str, prefix of the layers' names.
+    """
+    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
+    few = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    reduce, excite = activations
+    few = layers.Conv2D(squeezed, 1, activation=reduce, name=f"{name}_reduce")(few)
+    weights = layers.Conv2D(x.shape[-1], 1, activation=excite, name=f"{name}_excite")(
+        few
+    )
+    return layers.Multiply(name=f"{name}_scale")([x, weights])
 
 
 def check_sides(input_shape, smallest, remedy):

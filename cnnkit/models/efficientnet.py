@@ -14,7 +14,15 @@ import math
 
 from keras import initializers, layers
 
-from cnnkit.models.blocks import check_sides, classify, pixels
+from cnnkit.models.blocks import (
+    check_sides,
+    classify,
+    mobile_conv_bn,
+    mobile_norm,
+    multiple_of_8,
+    pixels,
+    squeeze_excite,
+)
 
 # variant: (width, depth, resolution in pixels, dropout): the rule, as it was rounded
 VARIANTS = {
@@ -76,7 +84,7 @@ def efficientnet(variant="b0", *, num_classes=1000, input_shape=None):
     inputs, x = pixels(input_shape)
     check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
 
-    x = _conv_bn(x, _multiple_of_8(32 * width), 3, strides=2, name="stem")
+    x = mobile_conv_bn(x, multiple_of_8(32 * width), 3, strides=2, name="stem")
     x = layers.Activation("swish", name="stem_swish")(x)
     repeats = [math.ceil(depth * num_blocks) for _, _, _, num_blocks, _ in STAGES]
     done = 0
@@ -85,7 +93,7 @@ def efficientnet(variant="b0", *, num_classes=1000, input_shape=None):
         for i in range(1, repeats[stage - 1] + 1):
             x = mbconv_block(
                 x,
-                _multiple_of_8(channels * width),
+                multiple_of_8(channels * width),
                 strides if i == 1 else 1,
                 expansion=expansion,
                 kernel_size=kernel_size,
@@ -93,7 +101,7 @@ def efficientnet(variant="b0", *, num_classes=1000, input_shape=None):
                 name=f"stage{stage}_block{i}",
             )
             done += 1
-    x = _conv_bn(x, _multiple_of_8(1280 * width), 1, name="top")
+    x = mobile_conv_bn(x, multiple_of_8(1280 * width), 1, name="top")
     x = layers.Activation("swish", name="top_swish")(x)
 
     name = f"efficientnet_{variant}"
@@ -119,7 +127,7 @@ def mbconv_block(x, filters, strides=1, *, expansion, kernel_size, drop, name):
     shortcut = x
     squeezed = max(1, x.shape[-1] // 4)  # a quarter of what comes in, not of the inner
     if expansion > 1:
-        x = _conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
+        x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
         x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
     x = layers.DepthwiseConv2D(
         kernel_size,
@@ -130,59 +138,12 @@ def mbconv_block(x, filters, strides=1, *, expansion, kernel_size, drop, name):
         depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
         name=f"{name}_depthwise_conv",
     )(x)
-    x = _norm(x, name=f"{name}_depthwise")
+    x = mobile_norm(x, name=f"{name}_depthwise")
     x = layers.Activation("swish", name=f"{name}_depthwise_swish")(x)
     x = squeeze_excite(x, squeezed, name=f"{name}_se")
-    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+    x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     if strides == 1 and shortcut.shape[-1] == filters:
         if drop:  # one draw for a whole picture: stochastic depth
             x = layers.Dropout(drop, (None, 1, 1, 1), name=f"{name}_drop")(x)
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
-
-
-def squeeze_excite(x, squeezed, *, name):
-    """Weights each channel by what the whole picture shows; the shape stays.
-
-    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
-    https://arxiv.org/abs/1709.01507 (figure 2), with swish for ReLU.
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        squeezed: int, channels between the two layers that compute the weights.
-        name: str, prefix of the layers' names.
-    """
-    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
-    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    weights = layers.Conv2D(squeezed, 1, activation="swish", name=f"{name}_reduce")(
-        weights
-    )
-    weights = layers.Conv2D(
-        x.shape[-1], 1, activation="sigmoid", name=f"{name}_excite"
-    )(weights)
-    return layers.Multiply(name=f"{name}_scale")([x, weights])
-
-
-def _conv_bn(x, filters, kernel_size, strides=1, *, name):
-    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
-    # published weights of this family are made so.
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
-    )(x)
-    return _norm(x, name=name)
-
-
-def _norm(x, *, name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
-
-
-def _multiple_of_8(channels):
-    """The nearest multiple of 8 that is not more than a tenth too small."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8

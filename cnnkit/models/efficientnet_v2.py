@@ -17,7 +17,14 @@ import math
 
 from keras import initializers, layers
 
-from cnnkit.models.blocks import check_sides, classify, pixels
+from cnnkit.models.blocks import (
+    check_sides,
+    classify,
+    mobile_conv_bn,
+    mobile_norm,
+    pixels,
+    squeeze_excite,
+)
 
 # variant: (width, depth, resolution in pixels)
 VARIANTS = {
@@ -74,7 +81,7 @@ def efficientnet_v2(variant="b0", *, num_classes=1000, input_shape=None):
     inputs, x = pixels(input_shape)
     check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
 
-    x = _conv_bn(x, _multiple_of_8(32 * width), 3, strides=2, name="stem")
+    x = mobile_conv_bn(x, _multiple_of_8(32 * width), 3, strides=2, name="stem")
     x = layers.Activation("swish", name="stem_swish")(x)
     repeats = [math.ceil(depth * num_blocks) for _, _, _, num_blocks, _ in STAGES]
     done = 0
@@ -91,7 +98,7 @@ def efficientnet_v2(variant="b0", *, num_classes=1000, input_shape=None):
                 name=f"stage{stage}_block{i}",
             )
             done += 1
-    x = _conv_bn(x, _multiple_of_8(1280 * width), 1, name="top")
+    x = mobile_conv_bn(x, _multiple_of_8(1280 * width), 1, name="top")
     x = layers.Activation("swish", name="top_swish")(x)
 
     name = f"efficientnet_v2_{variant}"
@@ -115,11 +122,13 @@ def fused_mbconv_block(x, filters, strides=1, *, expansion, drop, name):
     """
     shortcut = x
     if expansion > 1:
-        x = _conv_bn(x, expansion * x.shape[-1], 3, strides, name=f"{name}_expand")
+        x = mobile_conv_bn(
+            x, expansion * x.shape[-1], 3, strides, name=f"{name}_expand"
+        )
         x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
-        x = _conv_bn(x, filters, 1, name=f"{name}_project")
+        x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     else:
-        x = _conv_bn(x, filters, 3, strides, name=f"{name}_only")
+        x = mobile_conv_bn(x, filters, 3, strides, name=f"{name}_only")
         x = layers.Activation("swish", name=f"{name}_only_swish")(x)
     return _add(shortcut, x, strides, drop=drop, name=name)
 
@@ -140,7 +149,7 @@ def mbconv_block(x, filters, strides=1, *, expansion, drop, name):
     """
     shortcut = x
     squeezed = max(1, x.shape[-1] // 4)  # a quarter of what comes in, not of the inner
-    x = _conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
+    x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
     x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
     x = layers.DepthwiseConv2D(
         3,
@@ -151,33 +160,11 @@ def mbconv_block(x, filters, strides=1, *, expansion, drop, name):
         depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
         name=f"{name}_depthwise_conv",
     )(x)
-    x = _norm(x, name=f"{name}_depthwise")
+    x = mobile_norm(x, name=f"{name}_depthwise")
     x = layers.Activation("swish", name=f"{name}_depthwise_swish")(x)
     x = squeeze_excite(x, squeezed, name=f"{name}_se")
-    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+    x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     return _add(shortcut, x, strides, drop=drop, name=name)
-
-
-def squeeze_excite(x, squeezed, *, name):
-    """Weights each channel by what the whole picture shows; the shape stays.
-
-    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
-    https://arxiv.org/abs/1709.01507 (figure 2), with swish for ReLU.
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        squeezed: int, channels between the two layers that compute the weights.
-        name: str, prefix of the layers' names.
-    """
-    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
-    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    weights = layers.Conv2D(squeezed, 1, activation="swish", name=f"{name}_reduce")(
-        weights
-    )
-    weights = layers.Conv2D(
-        x.shape[-1], 1, activation="sigmoid", name=f"{name}_excite"
-    )(weights)
-    return layers.Multiply(name=f"{name}_scale")([x, weights])
 
 
 def _add(shortcut, x, strides, *, drop, name):
@@ -187,25 +174,6 @@ def _add(shortcut, x, strides, *, drop, name):
     if drop:  # one draw for a whole picture: stochastic depth
         x = layers.Dropout(drop, (None, 1, 1, 1), name=f"{name}_drop")(x)
     return layers.Add(name=f"{name}_add")([shortcut, x])
-
-
-def _conv_bn(x, filters, kernel_size, strides=1, *, name):
-    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
-    # published weights of this family are made so.
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
-    )(x)
-    return _norm(x, name=name)
-
-
-def _norm(x, *, name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
 
 
 def _multiple_of_8(channels):

@@ -15,7 +15,14 @@ import numbers
 
 from keras import initializers, layers
 
-from cnnkit.models.blocks import check_sides, classify, pixels
+from cnnkit.models.blocks import (
+    check_sides,
+    classify,
+    mobile_conv_bn,
+    mobile_norm,
+    multiple_of_8,
+    pixels,
+)
 
 # version: for each stage (expansion, channels, blocks, strides of the first block)
 VARIANTS = {
@@ -128,7 +135,7 @@ def separable_block(x, filters, strides=1, *, name):
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
         padding = "valid"
     x = _depthwise(x, strides, padding=padding, name=f"{name}_depthwise")
-    x = _conv_bn(x, filters, 1, name=f"{name}_pointwise")
+    x = mobile_conv_bn(x, filters, 1, name=f"{name}_pointwise")
     return layers.ReLU(6.0, name=f"{name}_pointwise_relu")(x)
 
 
@@ -148,10 +155,10 @@ def inverted_residual_block(x, filters, strides=1, *, expansion, name):
     """
     shortcut = x
     if expansion > 1:
-        x = _conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
+        x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
         x = layers.ReLU(6.0, name=f"{name}_expand_relu")(x)
     x = _depthwise(x, strides, padding="same", name=f"{name}_depthwise")
-    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+    x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     if strides == 1 and shortcut.shape[-1] == filters:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
@@ -159,7 +166,7 @@ def inverted_residual_block(x, filters, strides=1, *, expansion, name):
 
 def _feature_map(x, version, width, early_strides):
     """From scaled pixels to "features"; the first two halvings take `early_strides`."""
-    x = _conv_bn(x, _scaled(32, version, width), 3, early_strides, name="stem")
+    x = mobile_conv_bn(x, _scaled(32, version, width), 3, early_strides, name="stem")
     x = layers.ReLU(6.0, name="stem_relu")(x)
     for stage, row in enumerate(VARIANTS[version], start=1):
         expansion, channels, num_blocks, strides = row
@@ -174,24 +181,9 @@ def _feature_map(x, version, width, early_strides):
                     x, filters, step, expansion=expansion, name=name
                 )
     if version == 2:  # a thin network keeps all 1280 features (section 6.1)
-        x = _conv_bn(x, _scaled(1280, version, max(width, 1)), 1, name="top")
+        x = mobile_conv_bn(x, _scaled(1280, version, max(width, 1)), 1, name="top")
         x = layers.ReLU(6.0, name="top_relu")(x)
     return x
-
-
-def _conv_bn(x, filters, kernel_size, strides=1, *, name):
-    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
-    # published weights of this family are made so.
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
-    )(x)
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
 
 
 def _depthwise(x, strides, *, padding, name):
@@ -205,7 +197,7 @@ def _depthwise(x, strides, *, padding, name):
         depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
         name=f"{name}_conv",
     )(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = mobile_norm(x, name=name)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
@@ -213,8 +205,7 @@ def _scaled(channels, version, width):
     """Channels times width: cut off in version 1, a multiple of 8 in version 2."""
     if version == 1:
         return int(channels * width)
-    rounded = max(8, int(channels * width + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels * width else rounded + 8
+    return multiple_of_8(channels * width)
 
 
 def _check(version, width):

@@ -14,7 +14,15 @@ import numbers
 
 from keras import initializers, layers
 
-from cnnkit.models.blocks import check_sides, decide, pixels
+from cnnkit.models.blocks import (
+    check_sides,
+    decide,
+    mobile_conv_bn,
+    mobile_norm,
+    multiple_of_8,
+    pixels,
+    squeeze_excite,
+)
 
 # size: (channels of the hidden layer, blocks), and for each block
 # (kernel, expanded channels, channels, squeeze-and-excite, activation, strides)
@@ -92,30 +100,30 @@ def mobilenet_v3(
     check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
     hidden, rows = VARIANTS[size]
 
-    x = _conv_bn(x, 16, 3, strides=2, name="stem")
+    x = mobile_conv_bn(x, 16, 3, strides=2, name="stem")
     x = layers.Activation("hard_swish", name="stem_hard_swish")(x)
     before = 16  # channels of the row above, in the table
     for i, row in enumerate(rows, start=1):
         kernel_size, expanded, channels, excite, activation, strides = row
         x = inverted_residual_block(
             x,
-            _multiple_of_8(channels * width),
+            multiple_of_8(channels * width),
             strides,
-            expanded=_multiple_of_8(x.shape[-1] * expanded / before),
+            expanded=multiple_of_8(x.shape[-1] * expanded / before),
             kernel_size=kernel_size,
             excite=excite,
             activation=activation,
             name=f"block{i}",
         )
         before = channels
-    x = _conv_bn(x, _multiple_of_8(6 * x.shape[-1]), 1, name="top")
+    x = mobile_conv_bn(x, multiple_of_8(6 * x.shape[-1]), 1, name="top")
     x = layers.Activation("hard_swish", name="top_hard_swish")(x)
 
     x = layers.Identity(name="features")(x)
     x = layers.GlobalAveragePooling2D(name="pooled")(x)
     # Pooling comes before this layer, not after it: then it works on one position
     # instead of 49 (figure 5).
-    x = layers.Dense(_multiple_of_8(hidden * max(width, 1)), name="hidden")(x)
+    x = layers.Dense(multiple_of_8(hidden * max(width, 1)), name="hidden")(x)
     x = layers.Activation("hard_swish", name="hidden_hard_swish")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
     return decide(inputs, x, num_classes, name=f"mobilenet_v3_{size}")
@@ -140,7 +148,7 @@ def inverted_residual_block(
     """
     shortcut = x
     if expanded != x.shape[-1]:
-        x = _conv_bn(x, expanded, 1, name=f"{name}_expand")
+        x = mobile_conv_bn(x, expanded, 1, name=f"{name}_expand")
         x = layers.Activation(activation, name=f"{name}_expand_{activation}")(x)
     x = layers.DepthwiseConv2D(
         kernel_size,
@@ -151,62 +159,16 @@ def inverted_residual_block(
         depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
         name=f"{name}_depthwise_conv",
     )(x)
-    x = _norm(x, name=f"{name}_depthwise")
+    x = mobile_norm(x, name=f"{name}_depthwise")
     x = layers.Activation(activation, name=f"{name}_depthwise_{activation}")(x)
     if excite:
-        x = squeeze_excite(x, _multiple_of_8(expanded / 4), name=f"{name}_se")
-    x = _conv_bn(x, filters, 1, name=f"{name}_project")
+        x = squeeze_excite(
+            x, multiple_of_8(expanded / 4), ("relu", "hard_sigmoid"), name=f"{name}_se"
+        )
+    x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     if strides == 1 and shortcut.shape[-1] == filters:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
-
-
-def squeeze_excite(x, squeezed, *, name):
-    """Weights each channel by what the whole picture shows; the shape stays.
-
-    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018,
-    https://arxiv.org/abs/1709.01507 (figure 2); with a hard sigmoid, which needs no
-    exponential.
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        squeezed: int, channels between the two layers that compute the weights.
-        name: str, prefix of the layers' names.
-    """
-    # (h, w, c) to (1, 1, c), (1, 1, squeezed) and (1, 1, c): a weight a channel
-    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    weights = layers.Conv2D(squeezed, 1, activation="relu", name=f"{name}_reduce")(
-        weights
-    )
-    weights = layers.Conv2D(
-        x.shape[-1], 1, activation="hard_sigmoid", name=f"{name}_excite"
-    )(weights)
-    return layers.Multiply(name=f"{name}_scale")([x, weights])
-
-
-def _conv_bn(x, filters, kernel_size, strides=1, *, name):
-    # Keras' own "same" padding and no bias, unlike `blocks.conv_bn`, because the
-    # published weights of this family are made so.
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
-    )(x)
-    return _norm(x, name=name)
-
-
-def _norm(x, *, name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
-
-
-def _multiple_of_8(channels):
-    """The nearest multiple of 8 that is not more than a tenth too small."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 def _check(size, width):

@@ -138,7 +138,7 @@ def stage_table(rows):
         found.append(
             {
                 "form": key[0],
-                "shape": max(shapes, key=lambda shape: shape[-1]),
+                "shape": max(shapes, key=lambda shape: (len(shape), shape[-1])),
                 "layers": sum(rows[i]["multiply_adds"] != 0 for i in inside),
                 "parameters": sum(rows[i]["parameters"] for i in inside),
             }
@@ -148,7 +148,7 @@ def stage_table(rows):
 
 def _keys(rows, users):
     """For each layer a key that it shares with its stage alone: (form, ...)."""
-    side = _side(rows[0]["shape"])
+    side = max(_side(row["shape"]) for row in rows if not row["sources"])
     last_map = max((i for i, r in enumerate(rows) if _form(r) != "vector"), default=-1)
     keys, key, enlarged = [], ("input",), 0
     for i, row in enumerate(rows):
