@@ -122,7 +122,7 @@ def upright(content, mode, wanted, background, name):
         traits, turned = _traits(image, content, name), _turned(image)
         native = image.size[:: -1 if turned in SIDEWAYS else 1]
         if image.format in ("JPEG", "MPO"):
-            if b"\xff\xd9" not in content[-65536:]:  # the end-of-image mark
+            if content.rfind(b"\xff\xd9", -65536) < 0:  # the end-of-image mark
                 raise OSError("its end is missing")
             enough = [round(side) for side in wanted(native)]
             image.draft(mode, enough[:: -1 if turned in SIDEWAYS else 1])
