@@ -368,3 +368,16 @@ def test_a_thumbnail_is_the_mean_of_each_box_as_pillow_has_it(shape):
     expected = np.asarray(whole.resize((16, 16), Image.Resampling.BOX), int)
     actual = duplicates.fingerprint(image).astype(int)
     assert np.abs(actual - expected).max() <= 1  # roundings in another order
+
+
+@pytest.mark.parametrize("size", [(61, 97), (97, 61), (61, 256), (213, 61), (122, 61)])
+def test_pictures_of_every_shape_are_cropped_as_pillow_does_it(size, tmp_path):
+    """Of some sides the scale is rounded, and the window began before the picture."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype="uint8"))
+    for name in ("a", "b"):
+        save(tmp_path / name / "1.png", np.asarray(image))
+    photos = data.from_folder(tmp_path, image_size=160, fit="crop")
+    expected = ImageOps.fit(image, (160, 160), Image.Resampling.BILINEAR)
+    difference = photos.pixels[0].astype(int) - np.asarray(expected, int)
+    assert np.abs(difference).max() <= 1

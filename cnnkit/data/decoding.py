@@ -260,6 +260,7 @@ def _fitted(image, width, height, fit, background):
     if fit == "crop":
         scale = max(width / image.width, height / image.height)
         across, down = width / scale, height / scale
+        across, down = min(across, image.width), min(down, image.height)  # roundings
         left, top = (image.width - across) / 2, (image.height - down) / 2
         inner, box = (width, height), (left, top, left + across, top + down)
     image = image.resize(inner, Image.Resampling.BILINEAR, box, reducing_gap=2.0)
