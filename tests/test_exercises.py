@@ -1,6 +1,7 @@
 """Answers to the exercises: right ones, usual wrong ones and hostile ones."""
 
 import importlib
+import math
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils.class_weight import compute_class_weight
 
 from cnnkit import exercises
+from cnnkit.models.densenet import basic_layer
 
 LESSONS = [
     importlib.import_module(f"cnnkit.exercises.{path.stem}")
@@ -39,9 +41,42 @@ def known_to_pandas(train, test):
     return float(pd.Series(test).isin(train).mean())
 
 
+def stacked_by_keras(n, kernel, channels):
+    model = keras.Sequential([keras.Input((64, 64, channels))])
+    for _ in range(n):
+        model.add(keras.layers.Conv2D(channels, kernel, use_bias=False))
+    return 64 - model.output_shape[1] + 1, model.count_params()
+
+
 def balanced_by_sklearn(counts):
     labels = np.repeat(np.arange(len(counts)), counts)
     return compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+
+
+def dense_by_keras(channels, num_layers, growth):
+    x = inputs = keras.Input((8, 8, channels))
+    for i in range(num_layers):
+        x = basic_layer(x, growth, name=f"layer{i}")
+    weights = keras.Model(inputs, x).weights
+    return sum(math.prod(w.shape) for w in weights if w.name == "kernel")
+
+
+def separated_by_keras(kernel, channels_in, channels_out):
+    pictures = keras.Input((8, 8, channels_in))
+    weights = [
+        keras.Model(pictures, layer(pictures)).count_params()
+        for layer in (
+            keras.layers.SeparableConv2D(channels_out, kernel, use_bias=False),
+            keras.layers.Conv2D(channels_out, kernel, use_bias=False),
+        )
+    ]
+    return weights[0] / weights[1]  # each weight works at the same places
+
+
+def counted_with_ones(side, patch, width):
+    tokens = np.ones((len(range(0, side, patch)) ** 2 + 1, width))
+    scores = tokens @ tokens.T  # each multiply-add of ones adds 1
+    return scores.sum() + (np.ones_like(scores) @ tokens).sum()
 
 
 RIGHT = {
@@ -49,6 +84,10 @@ RIGHT = {
     "01": known_to_pandas,
     "04": counted_by_keras,
     "11": balanced_by_sklearn,
+    "16": stacked_by_keras,
+    "17": dense_by_keras,
+    "18": separated_by_keras,
+    "19": counted_with_ones,
 }
 
 # An answer as a learner may write it, and what its hint must speak of.
@@ -94,6 +133,57 @@ WRONG = {
         (lambda c: len(c) * np.array(c) / sum(c), "Upside down"),
         (lambda c: 1 - np.array(c) / sum(c), "three classes"),
         (lambda c: [1.0] * len(c), "equal weights"),
+    ],
+    "16": [
+        (lambda n, k, c: (k * n, n * (k * c) ** 2), "overlap"),
+        (lambda n, k, c: (k**n, n * (k * c) ** 2), "with stride 1"),
+        (lambda n, k, c: (n * k - n, n * (k * c) ** 2), "from what does it start"),
+        (lambda n, k, c: ((n * k - n + 1) ** 2, n * (k * c) ** 2), "area"),
+        (lambda n, k, c: (n * k - n + 1, n * k**2 * c), "they count twice"),
+        (lambda n, k, c: (n * k - n + 1, n * k**2), "one channel"),
+        (lambda n, k, c: (n * k - n + 1, (k * c) ** 2), "one layer"),
+        (lambda n, k, c: (n * k - n + 1, (n * k - n + 1) ** 2 * c**2), "one large"),
+        (lambda n, k, c: (n * k - n + 1, n * c * (k**2 * c + 1)), "biases"),
+        (lambda n, k, c: (n * (k * c) ** 2, n * k - n + 1), "wrong order"),
+    ],
+    "17": [
+        (lambda c, n, k: n * k * c * 9, "The second reads those"),
+        (lambda c, n, k: 9 * k * (c + k * (n - 1)), "plain net"),
+        (lambda c, n, k: sum(9 * k * (c + k + i * k) for i in range(n)), "its own"),
+        (
+            lambda c, n, k: sum(9 * w * (w + k) for w in range(c, c + n * k, k)),
+            "only `growth` new",
+        ),
+        (lambda c, n, k: n * 9 * k * (c + n * k), "leave the block. Only"),
+        (lambda c, n, k: sum(k * (c + i * k) for i in range(n)), "each of its places"),
+        (lambda c, n, k: sum(3 * k * (c + i * k) for i in range(n)), "9 places"),
+        (lambda c, n, k: sum(9 * c + 9 * i * k for i in range(n)), "one filter"),
+        (lambda c, n, k: sum(k * (9 * c + 9 * i * k + 1) for i in range(n)), "biases"),
+        (lambda c, n, k: c + k * n, "how many channels leave"),
+    ],
+    "18": [
+        (lambda k, c, n: (k * k + c) / (k * k * c), "cancel"),
+        (lambda k, c, n: c * n / (k * k * c * n), "1×1 step alone"),
+        (lambda k, c, n: k * k * c / (k * k * c * n), "depthwise step alone"),
+        (lambda k, c, n: (k + n) / (k * n), "side of the window"),
+        (lambda k, c, n: k * k * n / (k * k + n), "Upside down"),
+        (lambda k, c, n: 1 - 1 / n - 1 / k**2, "is saved"),
+        (lambda k, c, n: 1 / k**2 / n, "operations add"),
+        (lambda k, c, n: (1 + n) / n, "one place"),
+        (lambda k, c, n: (k * k + c * n) / (k * k * c * n), "a window of its own"),
+        (lambda k, c, n: 100 / n + 100 / k**2, "percent"),
+    ],
+    "19": [
+        (lambda s, p, w: 2 * w * (s / p) ** 4, "one token more than patches"),
+        (lambda s, p, w: 2 * w * (1 + (s / p) ** 4), "after squaring"),
+        (lambda s, p, w: w * (1 + (s / p) ** 2) ** 2, "one of two products"),
+        (lambda s, p, w: 2 * (1 + (s / p) ** 2) ** 2, "`width` numbers"),
+        (lambda s, p, w: 2 * w * (1 + (s / p) ** 2), "four times as many pairs"),
+        (lambda s, p, w: 2 * w * (1 + s / p) ** 2, "How many rows"),
+        (lambda s, p, w: 2 * w * (1 + s**2 // p) ** 2, "How many pixels has it"),
+        (lambda s, p, w: 2 * w * (1 + s**2) ** 2, "every pixel would be a token"),
+        (lambda s, p, w: 2 * w * (s / p) ** 2 * (1 + (s / p) ** 2), "looks at itself"),
+        (lambda s, p, w: w * (s / p) ** 2 * (1 + (s / p) ** 2), "each pair once"),
     ],
 }
 
