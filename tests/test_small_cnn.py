@@ -122,5 +122,5 @@ def test_a_picture_too_small_for_the_stages_is_refused(shape, widths, reason):
 
 
 def test_the_builders_are_reached_by_their_names_in_models():
-    assert set(models.__all__) == {"resnet", "small_cnn"}
+    assert {"resnet", "small_cnn"} < set(models.__all__)
     assert all(callable(getattr(models, name)) for name in models.__all__)
