@@ -113,7 +113,7 @@ def test_logits_equal_keras_applications_on_the_same_weights(depth, size):
     images = pictures(2, *shape)
     expected = theirs.predict(images / 127.5 - 1, verbose=0)
     np.testing.assert_allclose(outputs_of(ours, "logits", images), expected, atol=1e-4)
-    assert np.ptp(expected, axis=0).max() > 0.002  # the pictures make a difference
+    assert np.ptp(expected, axis=0).max() > 0.01  # the pictures make a difference
 
 
 @functools.cache
