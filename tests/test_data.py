@@ -361,7 +361,9 @@ def test_pixels_become_floats_that_tensorflow_takes_over_without_a_copy(shape):
     assert floats.dtype == "float32" and floats.ctypes.data % 64 == 0
 
 
-@pytest.mark.parametrize("shape", [(160, 90, 3), (64, 64, 1), (100, 90, 3), (17, 33, 3)])
+@pytest.mark.parametrize(
+    "shape", [(160, 90, 3), (64, 64, 1), (100, 90, 3), (17, 33, 3)]
+)
 def test_a_thumbnail_is_the_mean_of_each_box(shape):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
     height, width, channels = shape
