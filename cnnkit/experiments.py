@@ -16,7 +16,7 @@ import pandas as pd
 
 from cnnkit import data, evaluation, models, training
 from cnnkit.models import anatomy
-from cnnkit.training.recipe import INTERRUPTED
+from cnnkit.training.phases import INTERRUPTED
 
 LATENCY_RUNS, TRAINING_RUNS = 10, 3
 LATENCY_BATCH = 32

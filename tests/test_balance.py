@@ -90,7 +90,7 @@ def test_focal_loss_equals_keras_on_one_hot_labels(gamma):
 def test_fit_passes_weights_and_loss_to_keras(photos):
     weights = balance.class_weights(photos)
     model = network()
-    kwargs = {"epochs": 1, "batch_size": 200, "verbose": 0}
+    kwargs = {"epochs": 1, "batch_size": 200, "verbose": 0, "precision": "float32"}
     history = training.fit(model, photos, class_weight=weights, **kwargs)
     # One batch holds all: the first loss is that of the untrained network.
     images, labels = data.to_arrays(photos, "train")

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from cnnkit import data, models, training, transfer
-from cnnkit.training.watch import Course, KeepBest, OneCycle
+from cnnkit.training import precision
+from cnnkit.training.schedules import Cosine, OneCycle
+from cnnkit.training.watch import Course, KeepBest
 
 
 @pytest.fixture(scope="module")
@@ -38,66 +40,156 @@ def test_fit_learns_repeats_exactly_and_leaves_the_best_weights(digits, capsys):
     assert len(losses) == len(history.history["learning_rate"]) == 12
     assert history.params["best_epoch"] == 1 + int(np.argmin(losses))
     loss, accuracy = model.evaluate(digits.valid, verbose=0)
-    assert loss == pytest.approx(min(losses), rel=1e-3)
+    assert loss == pytest.approx(min(losses), rel=1e-2)  # may be 16 bits
     assert accuracy > 0.5  # chance is 0.1
     assert history.history["loss"][-1] < 0.9 * history.history["loss"][0]
     lines = capsys.readouterr().out.splitlines()
     assert sum("epoch" in line for line in lines) <= 30
 
 
-def test_fit_is_the_plain_keras_that_its_docstring_shows(digits):
-    ours = small()
-    training.fit(ours, digits, epochs=2, learning_rate=1e-3, patience=9, verbose=0)
+PLAIN_LOSS = "sparse_categorical_crossentropy"
 
-    steps = len(digits.train)
 
-    class Schedule(keras.callbacks.Callback):
-        done = 0
-
-        def on_train_batch_begin(self, batch, logs=None):
-            rate = OneCycle(1e-3, None).rate(self.done / (2 * steps))
-            self.model.optimizer.learning_rate = rate
-            self.done += 1
-
-    plain = small()
-    optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.02)
+def plain_keras(photos, optimizer, loss=PLAIN_LOSS, **more):
+    """A model that is trained for two epochs without cnnkit."""
+    model = small()
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    plain.compile(
-        optimizer,
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
-    best = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=9, restore_best_weights=True
-    )
-    plain.fit(
-        digits.train,
-        validation_data=digits.valid,
-        epochs=2,
-        callbacks=[Schedule(), best],
-        shuffle=False,
-        verbose=0,
-    )
-    for mine, theirs in zip(ours.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False, **more)
+    best = keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True)
+    model.fit(
+        photos.train, validation_data=photos.valid, epochs=2, callbacks=[best],
+        shuffle=False, verbose=0,
+    )  # fmt: skip
+    return model
 
 
-def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
-    cycle = OneCycle(1.0, None)
-    rates = [cycle.rate(share) for share in np.linspace(0, 1, 101)]
-    assert rates[0] < 0.05 and rates[25] == pytest.approx(1.0) and rates[-1] < 0.01
-    assert np.all(np.diff(rates[:26]) > 0) and np.all(np.diff(rates[25:]) < 0)
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_fit_is_the_plain_keras_that_its_docstring_shows(digits, optimizer):
+    ours = small()
+    steps = 2 * len(digits.train)
+    if optimizer == "adamw":
+        options = {}
+        theirs = keras.optimizers.AdamW(OneCycle(3e-3, steps), weight_decay=0.02)
+    else:
+        options = {
+            "learning_rate": 0.05, "weight_decay": 1e-3, "schedule": "cosine",
+            "clip": 0.5,
+        }  # fmt: skip
+        theirs = keras.optimizers.SGD(
+            Cosine(0.05, steps), 0.9, True, weight_decay=1e-3, global_clipnorm=0.5
+        )
+    training.fit(
+        ours, digits, epochs=2, optimizer=optimizer, patience=9, verbose=0,
+        precision="float32", **options,
+    )  # fmt: skip
+    plain, start = plain_keras(digits, theirs), small()
+    for mine, other, before in zip(
+        ours.variables, plain.variables, start.variables, strict=True
+    ):
+        # BatchNorm takes these out again: their gradient is a rounding error, of which
+        # Adam makes whole steps.
+        if "seed" not in mine.path and not mine.path.endswith("conv/bias"):
+            np.testing.assert_allclose(mine, other, atol=1e-4, err_msg=mine.path)
+            assert not np.allclose(mine, before, atol=1e-3), mine.path
+
+
+@pytest.mark.parametrize("schedule, top", [(OneCycle, 0.25), (Cosine, 0.05)])
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing(schedule, top):
+    shares = np.linspace(0, 1, 101)
+    rates = [schedule(2.0).at(share) for share in shares]
+    assert rates[0] < 0.1 and max(rates) == rates[round(100 * top)] == 2.0
+    assert rates[-1] == pytest.approx(0.002)
+    down = shares[shares >= top]  # SGDR, equation 5
+    cosine = (1 + np.cos(np.pi * (down - top) / (1 - top))) / 2
+    np.testing.assert_allclose(rates[-len(down) :], 2 * cosine, atol=0.0021)
+    assert np.all(np.diff(rates[: round(100 * top) + 1]) > 0)
+    restored = keras.optimizers.schedules.deserialize(
+        keras.optimizers.schedules.serialize(schedule(2.0, 100))
+    )
+    steps = [float(restored(step)) for step in range(101)]
+    np.testing.assert_allclose(steps, rates, rtol=1e-5)
+    with pytest.raises(ValueError, match="steps"):
+        keras.optimizers.SGD(schedule(1.0)).learning_rate  # noqa: B018
+
+
+def test_averaged_weights_are_those_of_the_closed_form(digits):
+    """Keras' average starts after the first step; then it is k e + (1 - k) w."""
+    seen = []
+    follow = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(
+            model.trainable_variables[0].numpy()
+        )
+    )
+    model = small()
+    training.fit(
+        model, digits, epochs=1, ema=0.9, callbacks=[follow], verbose=0,
+        precision="float32",
+    )  # fmt: skip
+    average = seen[0]
+    for weights in seen[1:]:
+        average = 0.9 * average + 0.1 * weights
+    np.testing.assert_allclose(model.trainable_variables[0], average, atol=1e-6)
+    assert np.abs(average - seen[-1]).max() > 1e-4
+
+    two = small()
+    training.fit(two, digits, epochs=2, ema=0.9, verbose=0, precision="float32")
+    without = small()
+    history = training.fit(without, digits, epochs=2, verbose=0, precision="float32")
+    assert len(history.epoch) == 2
+    for average, latest in zip(
+        two.trainable_variables, without.trainable_variables, strict=True
+    ):  # training itself went on from the latest weights, so the averages are near
+        assert 0 < np.abs(average - latest).max() < 0.1
+
+
+def test_sixteen_bits_are_used_in_training_only_and_where_they_pay(digits, monkeypatch):
+    monkeypatch.setattr(precision, "_machine_has_bfloat16", lambda: True)
+    assert precision.choose(small()) == "mixed_bfloat16"
+    depthwise = models.mobilenet_cifar(2, num_classes=10, input_shape=(32, 32, 1))
+    assert precision.choose(depthwise) == "float32"
+    used = []
+    spy = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: used.append(
+            model.get_layer("features").compute_dtype
+        )
+    )
+    model = small()
+    history = training.fit(model, digits, epochs=4, callbacks=[spy], verbose=0)
+    assert set(used) == {"bfloat16"} and history.params["precision"] == "mixed_bfloat16"
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert model.predict_on_batch(digits.pixels[:2]).dtype == "float32"
+    exact = small()
+    training.fit(exact, digits, epochs=4, verbose=0, precision="float32")
+    losses = [m.evaluate(digits.valid, verbose=0)[0] for m in (model, exact)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.2)  # 8 bits of digits, 28 steps
+    monkeypatch.setattr(precision, "_machine_has_bfloat16", lambda: False)
+    assert precision.choose(small()) == "float32"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
+        ({"label_smoothing": 0.1, "loss": "focal"}, "loss='focal' with label_smooth"),
+        ({"mix": max, "class_weight": {}}, "class_weight with mix"),
+        ({"optimizer": "adam"}, "optimizer='adam'"),
+        ({"schedule": "flat"}, "schedule='flat'"),
+        ({"precision": "float16"}, "precision='float16'"),
+        ({"ema": 1.0}, "ema=1.0"),
+        ({"clip": 0}, "clip=0"),
+        ({"learning_rate": 0}, "learning_rate=0"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(digits, options, message):
+    with pytest.raises(ValueError, match=message):
+        training.fit(small(), digits, epochs=1, **options)
 
 
 def test_minutes_are_kept_and_reported(digits):
     start = time.monotonic()
     history = training.fit(small(), digits, minutes=0.2, verbose=0)
     assert time.monotonic() - start < 12 * 1.35
-    assert history.params["stopped"] in (
-        "the time was up",
-        "no better validation loss for 10 epochs",
-    ) or history.params["stopped"].startswith("no better")
+    assert history.params["stopped"].startswith(("the time was up", "no better"))
     assert history.history["learning_rate"][-1] < 2e-3
 
 
@@ -108,7 +200,7 @@ def test_an_interrupt_leaves_the_best_weights_and_a_history(digits, monkeypatch)
             if epoch == 1:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("cnnkit.training.recipe.KeepBest", Impatient)
+    monkeypatch.setattr("cnnkit.training.phases.KeepBest", Impatient)
     model = small()
     history = training.fit(model, digits, epochs=5, verbose=0)
     assert history.params["stopped"] == "you stopped it"

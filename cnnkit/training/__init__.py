@@ -1,7 +1,8 @@
 """Training: from scratch with `fit`, or on a backbone that has weights, `fine_tune`."""
 
+from cnnkit.training import schedules
 from cnnkit.training.fine_tuning import fine_tune, unfreeze_top
 from cnnkit.training.gradients import gradient_flow
 from cnnkit.training.recipe import fit
 
-__all__ = ["fine_tune", "fit", "gradient_flow", "unfreeze_top"]
+__all__ = ["fine_tune", "fit", "gradient_flow", "schedules", "unfreeze_top"]

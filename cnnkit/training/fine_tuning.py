@@ -7,14 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnkit.training.losses import check_balance
-from cnnkit.training.recipe import (
-    INTERRUPTED,
-    SCRATCH_RATE,
-    Recipe,
-    check,
-    join,
-    train_phase,
-)
+from cnnkit.training.phases import INTERRUPTED, Recipe, join, train_phase
+from cnnkit.training.recipe import SCRATCH_RATE, check
 from cnnkit.training.watch import Course
 
 HEAD_RATE = 1e-2  # peak learning rate for a head alone

@@ -57,6 +57,48 @@ class SparseFocalCrossentropy(keras.losses.Loss):
 LOSSES = {"crossentropy": CROSSENTROPY, "focal": SparseFocalCrossentropy()}
 
 
+def soft_loss(loss, class_weight, label_smoothing, mix):
+    """Chooses the loss for labels that are shares of classes, where they are.
+
+    Args:
+        loss: as for `fit`.
+        class_weight: as for `fit`.
+        label_smoothing: as for `fit`.
+        mix: as for `fit`.
+
+    Returns:
+        `keras.losses.CategoricalCrossentropy`, which wants one-hot labels, or None
+        where the labels stay whole numbers.
+
+    Raises:
+        ValueError: the smoothing is no share, or it or `mix` meets class weights or
+            another loss; the message says what to leave out.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(
+            "`label_smoothing` is the share of each label that is spread over all "
+            "classes, at least 0 and under 1; 0.1 is usual. Received: "
+            f"label_smoothing={label_smoothing!r}"
+        )
+    if not label_smoothing and mix is None:
+        return None
+    softened = "label_smoothing" if mix is None else "mix"
+    if class_weight is not None:
+        raise ValueError(
+            f"With {softened}= a label is shared between classes, and Keras would take "
+            "the weight of its largest share, without a word. Leave one of them out, "
+            "or draw the small classes more often with data.balance.oversample. "
+            f"Received: class_weight with {softened}"
+        )
+    if loss != "crossentropy":
+        raise ValueError(
+            f"With {softened}= a label is shared between classes, which only "
+            'loss="crossentropy" understands. Leave one of them out. Received: '
+            f"loss={loss!r} with {softened}"
+        )
+    return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+
+
 def check_balance(data, class_weight, loss):
     """Checks that only one thing makes up for classes of unequal size.
 

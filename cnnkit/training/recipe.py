@@ -1,33 +1,20 @@
 """Trains a classifier on an `ImageData`: from scratch, or from weights it already has.
 
-One recipe serves both: AdamW (Loshchilov and Hutter, 2019) with a one-cycle learning
-rate (Smith and Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120). It
-rises from near zero to its peak, then falls to zero along a cosine, so that a run ends
-on calm weights whether it lasts for a number of epochs or of minutes.
+One recipe serves both: AdamW (Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101)
+or SGD with Nesterov's momentum, and a learning rate that rises to its peak and falls to
+zero, so that a run ends on calm weights whether it lasts for a number of epochs or of
+minutes (`schedules.OneCycle`).
 """
 
-from typing import NamedTuple
+from cnnkit.training import precision as precisions
+from cnnkit.training.losses import check_balance, soft_loss
+from cnnkit.training.phases import Recipe, join, train_phase
+from cnnkit.training.schedules import SCHEDULES
+from cnnkit.training.watch import Course
 
-import keras
-import tensorflow as tf
-
-from cnnkit.training.losses import CROSSENTROPY, check_balance
-from cnnkit.training.watch import Course, KeepBest, OneCycle, Report
-
-SCRATCH_RATE = 3e-3  # peak learning rate for random weights
-MOST_EPOCHS = 10_000  # where only the minutes count
-INTERRUPTED = "you stopped it"
-
-
-class Recipe(NamedTuple):
-    """How to train, whatever is trained."""
-
-    learning_rate: float
-    weight_decay: float
-    patience: int | None
-    verbose: int
-    class_weight: dict | None = None
-    loss: object = CROSSENTROPY
+# optimizer: (peak learning rate for random weights, weight decay)
+OPTIMIZERS = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4)}
+SCRATCH_RATE, _ = OPTIMIZERS["adamw"]
 
 
 def fit(
@@ -37,12 +24,20 @@ def fit(
     epochs=None,
     minutes=None,
     batch_size=32,
-    learning_rate=SCRATCH_RATE,
-    weight_decay=0.02,
-    patience=None,
+    optimizer="adamw",
+    learning_rate=None,
+    schedule="one-cycle",
+    weight_decay=None,
+    label_smoothing=0.0,
     augment=None,
+    mix=None,
+    ema=None,
+    clip=None,
+    precision="auto",
+    patience=None,
     class_weight=None,
     loss="crossentropy",
+    callbacks=(),
     seed=0,
     verbose=1,
 ):
@@ -50,10 +45,15 @@ def fit(
 
     In plain Keras it stands for::
 
-        model.compile(keras.optimizers.AdamW(schedule, weight_decay),
-                      "sparse_categorical_crossentropy", metrics=["accuracy"])
+        steps = epochs * len(data.train)
+        optimizer = keras.optimizers.AdamW(
+            training.schedules.OneCycle(3e-3, steps), weight_decay=0.02
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        model.compile(optimizer, "sparse_categorical_crossentropy",
+                      metrics=["accuracy"], jit_compile=False)
         model.fit(data.train, validation_data=data.valid, epochs=epochs,
-                  callbacks=[EarlyStopping(restore_best_weights=True)])
+                  callbacks=[EarlyStopping(patience=..., restore_best_weights=True)])
 
     The best weights are those of the epoch with the lowest validation loss.
     Interrupting it (Ctrl-C, or the stop button of a notebook) ends the run early and
@@ -70,16 +70,34 @@ def fit(
             epochs depends on the speed of the machine, so a run is repeated exactly
             with the number of epochs that it reached.
         batch_size: int, pictures in a training step.
-        learning_rate: float, its peak.
-        weight_decay: float, AdamW's, for kernels only: biases and normalisation are
-            not decayed.
+        optimizer: "adamw", or "sgd" (momentum 0.9, Nesterov).
+        learning_rate: float, its peak; None takes 3e-3 for AdamW, 0.1 for SGD, which
+            suit random weights and normalisation layers.
+        schedule: "one-cycle" (rises for a quarter of the run, then falls) or "cosine"
+            (a short warm-up, then falls).
+        weight_decay: float, share of a kernel that is taken off in each step, times
+            the learning rate: biases and normalisation are not decayed. None takes
+            0.02 for AdamW, 5e-4 for SGD.
+        label_smoothing: float in [0, 1), share of each label that is spread over all
+            classes (Szegedy et al., 2016, section 7); 0.1 is usual.
+        augment: None or a function, as for `ImageData.batches`.
+        mix: None or a function, as for `ImageData.batches`: `augment.MixUp` or
+            `augment.CutMix`. The training accuracy is then that of mixed pictures.
+        ema: float in (0, 1), such as 0.99: validation, and the weights that are left,
+            are a moving average over steps (Polyak and Juditsky, 1992), of which each
+            step keeps so much; None takes the latest.
+        clip: float, the longest gradient, over all weights together (Pascanu et al.,
+            2013); None lets all pass.
+        precision: "float32", "mixed_bfloat16" (layers compute in 16 bits while they
+            train; weights, the saved model and predictions stay in 32), or "auto",
+            which takes 16 bits where machine and model gain from them.
         patience: int, epochs without a better validation loss after which training
             stops; None waits for a third of the run, and at least 10 epochs.
-        augment: None or a function, as for `ImageData.batches`.
         class_weight: None, or a dict from each label to how much its pictures count in
             the training loss, such as `data.balance.class_weights(photos)`.
         loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras
             loss for integer labels.
+        callbacks: sequence of `keras.callbacks.Callback` of yours, called after ours.
         seed: int, of the order of the pictures. For equal weights on one machine
             call `keras.utils.set_random_seed` before the model is built as well.
         verbose: 0 is silent, 1 prints at most some twenty lines in all.
@@ -87,124 +105,43 @@ def fit(
     Returns:
         A `keras.callbacks.History` with loss, accuracy, val_loss, val_accuracy and
         learning_rate for each epoch. Its `params` say also: phases (name and number
-        of epochs), best_epoch (from 1), seconds, stopped (why).
+        of epochs), best_epoch (from 1), seconds, stopped (why), precision.
 
     Raises:
-        ValueError: neither `epochs` nor `minutes`, a model that does not fit the
-            pictures, or ways of balancing that do not go together.
+        ValueError: neither `epochs` nor `minutes`, an argument out of its range, a
+            model that does not fit the pictures, or label smoothing or `mix` with
+            class weights or with another loss.
 
     Example:
         >>> history = fit(model, photos, minutes=2)
     """
     check(model, data, epochs, minutes)
-    course = Course(minutes)
-    train = data.batches("train", batch_size=batch_size, augment=augment, seed=seed)
-    valid = data.batches("valid", batch_size=batch_size)
-    balanced = check_balance(data, class_weight, loss)
-    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
-    phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
-    return join([phase], course, verbose)
-
-
-def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_before=None):
-    """Compiles and trains one phase, then restores the weights that were best.
-
-    Args:
-        name: str, what is trained, for the progress lines.
-        model: `keras.Model` with some trainable layers.
-        train: `tf.data.Dataset` of training batches.
-        valid: `tf.data.Dataset` of validation batches.
-        recipe: `Recipe`.
-        course: `Course`, with the minutes that are left.
-        epochs: int, or None where only the minutes count.
-        loss_before: float, the validation loss of the weights that the model has
-            now, which are kept if no epoch is better; None where they are random.
-
-    Returns:
-        A `keras.callbacks.History`; its params are phases, best_epoch (None if no
-        epoch was better than before) and stopped.
-    """
-    optimizer = keras.optimizers.AdamW(recipe.learning_rate, recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
-        optimizer,
-        recipe.loss,
-        metrics=["accuracy"],
-        # On a CPU compiling to XLA makes training slower, on a GPU faster.
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    usual_rate, usual_decay = _one_of(OPTIMIZERS, "optimizer", optimizer)
+    soft = soft_loss(loss, class_weight, label_smoothing, mix)
+    class_weight, loss = check_balance(data, class_weight, loss)
+    recipe = Recipe(
+        learning_rate=usual_rate if learning_rate is None else learning_rate,
+        weight_decay=usual_decay if weight_decay is None else weight_decay,
+        patience=patience,
+        verbose=verbose,
+        class_weight=class_weight,
+        loss=soft or loss,
+        optimizer=optimizer,
+        schedule=_one_of(SCHEDULES, "schedule", schedule),
+        ema=ema,
+        clip=clip,
+        precision=precisions.choose(model, precision),
+        callbacks=tuple(callbacks),
     )
-    if epochs is not None:
-        course.steps = epochs * len(train)
-    cycle = OneCycle(recipe.learning_rate, course)
-    best = KeepBest(course, recipe.patience)
-    if loss_before is not None:
-        best.loss, best.weights = loss_before, model.get_weights()
-    history = keras.callbacks.History()
-    history.epoch = []  # for an interrupt before training begins, when Keras sets it
-    callbacks = [cycle, best, history]
-    if recipe.verbose:
-        callbacks.insert(2, Report(name, course, best))
-    try:
-        model.fit(
-            train,
-            validation_data=valid,
-            epochs=epochs or MOST_EPOCHS,
-            callbacks=callbacks,
-            class_weight=recipe.class_weight,
-            shuffle=False,  # `ImageData.batches` has done it
-            verbose=0,
-        )
-    except KeyboardInterrupt:
-        stopped = INTERRUPTED
-    else:
-        time_is_up = "the time was up" if cycle.time_is_up else "all epochs done"
-        stopped = best.why or time_is_up
-    best.restore()
-    history.params = {
-        "phases": [(name, len(history.epoch))],
-        "best_epoch": None if best.epoch is None else best.epoch + 1,
-        "stopped": stopped,
-    }
-    return history
-
-
-def join(phases, course, verbose):
-    """Joins the histories of all phases into one, with the facts of the whole run.
-
-    Args:
-        phases: list of `keras.callbacks.History` from `train_phase`, in order.
-        course: `Course` of the whole run.
-        verbose: 0 or 1, whether to print what came out.
-
-    Returns:
-        The last History, now of the whole run.
-    """
-    history, best_epoch, num_epochs = phases[-1], None, 0
-    for phase in phases:
-        if phase.params["best_epoch"] is not None:
-            best_epoch = num_epochs + phase.params["best_epoch"]
-        num_epochs += len(phase.epoch)
-    names = phases[0].history
-    history.history = {
-        n: [v for p in phases for v in p.history.get(n, [])] for n in names
-    }
-    history.epoch = list(range(num_epochs))
-    history.params |= {
-        "phases": [row for phase in phases for row in phase.params["phases"]],
-        "best_epoch": best_epoch,
-        "seconds": round(course.elapsed(), 1),
-    }
-    if verbose and best_epoch:
-        print(
-            f"Done after {course.elapsed():.0f} s ({history.params['stopped']}). The "
-            f"weights are those of epoch {best_epoch} of {num_epochs}: validation "
-            f"accuracy {history.history['val_accuracy'][best_epoch - 1]:.1%}"
-        )
-    elif verbose:
-        print(
-            f"No epoch was finished ({history.params['stopped']}): the model is as it "
-            "was, or has seen part of the pictures once. Give it more time."
-        )
+    _check_numbers(recipe)
+    course = Course(minutes)
+    shared = {"batch_size": batch_size} | ({"one_hot": True} if soft else {})
+    mixed = {"mix": mix} if mix else {}
+    train = data.batches("train", augment=augment, seed=seed, **mixed, **shared)
+    valid = data.batches("valid", **shared)
+    phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
+    history = join([phase], course, verbose)
+    history.params["precision"] = recipe.precision
     return history
 
 
@@ -252,3 +189,26 @@ def check(model, data, epochs, minutes):
             f"classifier of transfer.classifier. Received: {model.name} with "
             "every layer frozen"
         )
+
+
+def _one_of(table, name, value):
+    if value not in table:
+        raise ValueError(
+            f"`{name}` is one of {tuple(table)}. Received: {name}={value!r}"
+        )
+    return table[value]
+
+
+def _check_numbers(recipe):
+    """Refuses numbers with which nothing is learnt."""
+    ranges = {
+        "learning_rate": (recipe.learning_rate > 0, "above 0"),
+        "weight_decay": (recipe.weight_decay >= 0, "at least 0"),
+        "ema": (recipe.ema is None or 0 < recipe.ema < 1, "between 0 and 1"),
+        "clip": (recipe.clip is None or recipe.clip > 0, "above 0"),
+        "patience": (recipe.patience is None or recipe.patience >= 1, "at least 1"),
+    }
+    for name, (good, rule) in ranges.items():
+        if not good:
+            value = getattr(recipe, name)
+            raise ValueError(f"`{name}` is {rule}. Received: {name}={value!r}")

@@ -6,8 +6,6 @@ import time
 import keras
 import numpy as np
 
-RISE = 0.25  # share of a run in which the learning rate rises
-
 
 class Course:
     """A run's way from 0 to 1: by steps, by minutes, or by whichever is further.
@@ -44,32 +42,22 @@ class Course:
         )
 
 
-class OneCycle(keras.callbacks.Callback):
+class Clock(keras.callbacks.Callback):
     """Sets the learning rate before each step, and ends the run when time is up.
 
     Args:
-        peak: float, the highest learning rate.
+        schedule: `schedules.OneCycle` or `schedules.Cosine`.
         course: `Course` of the run.
     """
 
-    def __init__(self, peak, course):
+    def __init__(self, schedule, course):
         super().__init__()
-        self.peak, self.course = peak, course
+        self.schedule, self.course = schedule, course
         self.time_is_up, self.test_seconds = False, None
 
-    def rate(self, share):
-        """Returns the learning rate at a share of the run.
-
-        Args:
-            share: float in [0, 1].
-        """
-        if share < RISE:
-            return self.peak * (0.04 + 0.96 * share / RISE)
-        fall = (share - RISE) / (1 - RISE)
-        return self.peak * (0.001 + 0.999 * (1 + math.cos(math.pi * fall)) / 2)
-
     def on_train_batch_begin(self, batch, logs=None):  # noqa: D102
-        self.model.optimizer.learning_rate = self.rate(self.course.share())
+        rate = self.schedule.at(self.course.share())
+        self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: D102
         self.course.steps_done += 1
@@ -88,6 +76,47 @@ class OneCycle(keras.callbacks.Callback):
     def _stop_in_time(self):
         if self.course.left() <= (self.test_seconds or 0):
             self.time_is_up = self.model.stop_training = True
+
+
+class Averaged(keras.callbacks.Callback):
+    """Puts the averaged weights into the model for validation, and the latest back.
+
+    It stands before `KeepBest` in the callbacks, which so keeps the averages, and its
+    other half, `Latest`, behind it.
+    """
+
+    latest = None
+
+    def on_test_begin(self, logs=None):  # noqa: D102
+        weights, optimizer = self.model.trainable_variables, self.model.optimizer
+        self.latest = [weight.numpy() for weight in weights]
+        for weight, average in zip(
+            weights, optimizer._model_variables_moving_average, strict=True
+        ):
+            weight.assign(average)
+
+    def put_back(self):
+        """Gives the model the weights of the last step again."""
+        if self.latest is not None:
+            variables = self.model.trainable_variables
+            for weight, value in zip(variables, self.latest, strict=True):
+                weight.assign(value)
+        self.latest = None
+
+
+class Latest(keras.callbacks.Callback):
+    """Gives the model back the weights of the last step, which training goes on from.
+
+    Args:
+        averaged: `Averaged`.
+    """
+
+    def __init__(self, averaged):
+        super().__init__()
+        self.averaged = averaged
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        self.averaged.put_back()
 
 
 class KeepBest(keras.callbacks.Callback):

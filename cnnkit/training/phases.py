@@ -1,0 +1,174 @@
+"""One phase of a training: an optimizer, a schedule, callbacks, Keras' own `fit`.
+
+`fit` has one phase, `fine_tune` two; `join` makes one history of them.
+"""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from cnnkit.training import precision
+from cnnkit.training.losses import CROSSENTROPY
+from cnnkit.training.schedules import OneCycle
+from cnnkit.training.watch import Averaged, Clock, KeepBest, Latest, Report
+
+MOST_EPOCHS = 10_000  # where only the minutes count
+INTERRUPTED = "you stopped it"
+UNDECAYED = ["bias", "gamma", "beta"]  # few numbers, which overfit nothing
+MOMENTUM = 0.9
+
+
+class Recipe(NamedTuple):
+    """How to train, whatever is trained: the arguments of `fit`, checked."""
+
+    learning_rate: float
+    weight_decay: float
+    patience: int | None
+    verbose: int
+    class_weight: dict | None = None
+    loss: object = CROSSENTROPY
+    optimizer: str = "adamw"
+    schedule: type = OneCycle
+    ema: float | None = None
+    clip: float | None = None
+    precision: str = "float32"
+    callbacks: tuple = ()
+
+
+def make_optimizer(recipe):
+    """Returns the optimizer of a recipe.
+
+    Args:
+        recipe: `Recipe`.
+
+    Returns:
+        `keras.optimizers.AdamW`, or `SGD` with Nesterov's momentum; biases and the
+        weights of normalisation layers are not decayed.
+    """
+    shared = {
+        "learning_rate": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay,
+        "global_clipnorm": recipe.clip,
+        "use_ema": recipe.ema is not None,
+        "ema_momentum": recipe.ema or 0.99,
+    }
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **shared)
+    else:
+        optimizer = keras.optimizers.AdamW(**shared)
+    optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
+    return optimizer
+
+
+def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_before=None):
+    """Compiles and trains one phase, then restores the weights that were best.
+
+    Args:
+        name: str, what is trained, for the progress lines.
+        model: `keras.Model` with some trainable layers.
+        train: `tf.data.Dataset` of training batches.
+        valid: `tf.data.Dataset` of validation batches.
+        recipe: `Recipe`.
+        course: `Course`, with the minutes that are left.
+        epochs: int, or None where only the minutes count.
+        loss_before: float, the validation loss of the weights that the model has
+            now, which are kept if no epoch is better; None where they are random.
+
+    Returns:
+        A `keras.callbacks.History`; its params are phases, best_epoch (None if no
+        epoch was better than before) and stopped.
+    """
+    if epochs is not None:
+        course.steps = epochs * len(train)
+    clock = Clock(recipe.schedule(recipe.learning_rate), course)
+    best = KeepBest(course, recipe.patience)
+    if loss_before is not None:
+        best.loss, best.weights = loss_before, model.get_weights()
+    history = keras.callbacks.History()
+    history.epoch = []  # for an interrupt before training begins, when Keras sets it
+    callbacks = [clock, best, history, *recipe.callbacks]
+    if recipe.verbose:
+        callbacks.insert(2, Report(name, course, best))
+    if recipe.ema is not None:
+        averaged = Averaged()
+        callbacks = [averaged, *callbacks, Latest(averaged)]
+    stopped = None
+    with precision.computing_in(model, recipe.precision):
+        model.compile(
+            make_optimizer(recipe),
+            recipe.loss,
+            metrics=["accuracy"],
+            # On a CPU compiling to XLA makes training slower, on a GPU faster.
+            jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+        )
+        try:
+            model.fit(
+                train,
+                validation_data=valid,
+                epochs=epochs or MOST_EPOCHS,
+                callbacks=callbacks,
+                class_weight=recipe.class_weight,
+                shuffle=False,  # `ImageData.batches` has done it
+                verbose=0,
+            )
+        except KeyboardInterrupt:
+            stopped = INTERRUPTED
+    best.restore()
+    if stopped is None:
+        stopped = best.why or _ended(clock, history, epochs)
+    history.params = {
+        "phases": [(name, len(history.epoch))],
+        "best_epoch": None if best.epoch is None else best.epoch + 1,
+        "stopped": stopped,
+    }
+    return history
+
+
+def _ended(clock, history, epochs):
+    """Says why a run is over, and what was given up to end in time."""
+    if not clock.time_is_up:
+        return "all epochs done"
+    if epochs is None:
+        return "the time was up"
+    return f"the time was up after {len(history.epoch)} of {epochs} epochs"
+
+
+def join(phases, course, verbose):
+    """Joins the histories of all phases into one, with the facts of the whole run.
+
+    Args:
+        phases: list of `keras.callbacks.History` from `train_phase`, in order.
+        course: `Course` of the whole run.
+        verbose: 0 or 1, whether to print what came out.
+
+    Returns:
+        The last History, now of the whole run.
+    """
+    history, best_epoch, num_epochs = phases[-1], None, 0
+    for phase in phases:
+        if phase.params["best_epoch"] is not None:
+            best_epoch = num_epochs + phase.params["best_epoch"]
+        num_epochs += len(phase.epoch)
+    names = phases[0].history
+    history.history = {
+        n: [v for p in phases for v in p.history.get(n, [])] for n in names
+    }
+    history.epoch = list(range(num_epochs))
+    history.params |= {
+        "phases": [row for phase in phases for row in phase.params["phases"]],
+        "best_epoch": best_epoch,
+        "seconds": round(course.elapsed(), 1),
+    }
+    if verbose and best_epoch:
+        print(
+            f"Done after {course.elapsed():.0f} s ({history.params['stopped']}). The "
+            f"weights are those of epoch {best_epoch} of {num_epochs}: validation "
+            f"accuracy {history.history['val_accuracy'][best_epoch - 1]:.1%}"
+        )
+    elif verbose:
+        print(
+            f"No epoch was finished ({history.params['stopped']}): the model is as it "
+            "was, or has seen part of the pictures once. Give it more time."
+        )
+    return history
