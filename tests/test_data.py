@@ -156,6 +156,33 @@ def test_augmentation_draws_from_seed_epoch_and_batch(folder):
         photos.batches("test", augment=noise)
 
 
+def test_labels_are_one_hot_where_asked_for_and_where_pictures_are_mixed(folder):
+    photos = data.from_folder(folder)
+    (images, labels), *_ = photos.batches("test", one_hot=True)
+    expected = data.to_arrays(photos, "test")
+    np.testing.assert_array_equal(images, expected[0])
+    np.testing.assert_array_equal(labels, np.eye(2)[expected[1]])
+    assert labels.dtype == "float32"
+
+    def average(images, labels, generator):
+        shares[len(shares)] = generator.random()
+        return images // 2 + images[::-1] // 2, (labels + labels[::-1]) / 2
+
+    def drawn(**options):
+        batches = photos.batches("train", batch_size=5, **options)
+        assert batches.element_spec[1].shape[1:] == (2,)
+        return [[part.numpy() for part in batch] for batch in batches]
+
+    shares = {}
+    plain, mixed = drawn(one_hot=True), drawn(mix=average)
+    for (images, labels), (others, targets) in zip(plain, mixed, strict=True):
+        np.testing.assert_array_equal(others, images // 2 + images[::-1] // 2)
+        np.testing.assert_array_equal(targets, (labels + labels[::-1]) / 2)
+    assert len(set(shares.values())) == len(plain)  # luck of its own for each batch
+    with pytest.raises(ValueError, match="mix with part='valid'"):
+        photos.batches("valid", mix=average)
+
+
 def test_pixels_beyond_the_limit_lie_on_disk(folder):
     kept = data.from_folder(folder)
     spilled = data.from_folder(folder, memory_limit=1000)

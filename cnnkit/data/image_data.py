@@ -1,16 +1,13 @@
 """`ImageData`: pictures of one size, their classes, and which part each belongs to."""
 
 import dataclasses
-import functools
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cnnkit.data import display, reading, writing
-from cnnkit.data.memory import as_floats
+from cnnkit.data import batching, display, reading, writing
 from cnnkit.data.split import PARTS, folds
 
 
@@ -167,7 +164,17 @@ class ImageData:
             )
         return rows
 
-    def batches(self, part, *, batch_size=32, augment=None, seed=0, epoch=0):
+    def batches(
+        self,
+        part,
+        *,
+        batch_size=32,
+        augment=None,
+        mix=None,
+        one_hot=False,
+        seed=0,
+        epoch=0,
+    ):
         """Returns one part as batches of pixels and labels.
 
         The training part is shuffled: its first pass has the order of
@@ -181,76 +188,48 @@ class ImageData:
                 differ by at most one picture, so that none is too small to learn
                 from.
             augment: None, or a function (images, generator) -> images on a uint8
-                batch (b, height, width, channels), where `generator` is a
-                `numpy.random.Generator` that depends on (seed, epoch, batch) alone.
-                For the training part only.
-            seed: int, of the order and of `augment`.
+                batch (b, height, width, channels), such as `augment.policy("photos")`;
+                `generator` is a `numpy.random.Generator` that depends on
+                (seed, epoch, batch) alone. For the training part only.
+            mix: None, or a function (images, labels, generator) -> (images, labels)
+                on what `augment` made and one-hot labels, such as `augment.mixup()`,
+                with a generator of its own. For the training part only.
+            one_hot: bool, whether labels are one-hot; with `mix` they always are.
+            seed: int, of the order, of `augment` and of `mix`.
             epoch: int from 0, the number of the first pass.
 
         Returns:
             A `tf.data.Dataset` of float32 images in [0, 255], shape
-            (b, height, width, channels), and int32 labels, shape (b,). In plain
-            Keras it stands for `keras.utils.image_dataset_from_directory(...)`.
+            (b, height, width, channels), and int32 labels, shape (b,), or one-hot
+            float32 labels, shape (b, k). In plain Keras it stands for
+            `keras.utils.image_dataset_from_directory(...)`.
 
         Raises:
             ValueError: the part is unknown or empty, `batch_size` is not positive,
-                or `augment` is given for another part than "train".
+                or `augment` or `mix` is given for another part than "train".
         """
         if batch_size < 1:
             raise ValueError(
                 f"`batch_size` counts pictures. Received: batch_size={batch_size!r}"
             )
-        if augment is not None and part != "train":
+        if (augment is not None or mix is not None) and part != "train":
+            given = "mix" if augment is None else "augment"
             raise ValueError(
                 "Only training pictures are augmented; scores on changed pictures "
-                f"would mean nothing. Received: augment with part={part!r}"
+                f"would mean nothing. Received: {given} with part={part!r}"
             )
-        import tensorflow as tf  # 5 CPU-seconds that scanning a folder can do without
-
-        rows = self.rows(part)
-        labels = self.manifest["label"].to_numpy("int32")
-        steps = -(-len(rows) // batch_size)
-        edges = np.linspace(0, len(rows), steps + 1).astype(int)
-        passes = itertools.count(epoch)
-
-        @functools.lru_cache(maxsize=2)  # prefetching may reach into the next pass
-        def order(epoch):
-            if part != "train":
-                return rows
-            return np.random.default_rng((seed, epoch)).permutation(rows)
-
-        def load(position):
-            epoch, step = divmod(int(position), steps)
-            chosen = order(epoch)[edges[step] : edges[step + 1]]
-            images = self.pixels[chosen]
-            if augment is not None:
-                images = augment(images, np.random.default_rng((seed, epoch, step)))
-            return as_floats(images), labels[chosen]
-
-        as_it_is = tf.autograph.experimental.do_not_convert  # reading our source costs
-
-        @as_it_is
-        def load_in_graph(position):
-            images, batch_labels = tf.numpy_function(
-                load, (position,), (tf.float32, tf.int32)
-            )
-            images.set_shape((None, *self.image_shape))
-            batch_labels.set_shape((None,))
-            return images, batch_labels
-
-        @as_it_is
-        def first_position(_):  # of the next pass; positions count through all passes
-            return tf.numpy_function(lambda: next(passes) * steps, (), tf.int64)
-
-        positions = tf.data.Dataset.range(1).map(first_position)
-        positions = positions.flat_map(
-            as_it_is(lambda first: tf.data.Dataset.range(first, first + steps))
+        return batching.make(
+            self.pixels,
+            self.rows(part),
+            self.manifest["label"].to_numpy("int32"),
+            batch_size=batch_size,
+            shuffled=part == "train",
+            augment=augment,
+            mix=mix,
+            num_classes=self.num_classes if one_hot or mix is not None else None,
+            seed=seed,
+            epoch=epoch,
         )
-        # One thread serves pixels as they are for a third of what two would cost.
-        threads = None if augment is None else 2
-        batches = positions.map(load_in_graph, threads, deterministic=threads and True)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-        return batches.prefetch(2)
 
 
 def sides(image_size):

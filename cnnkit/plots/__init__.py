@@ -6,6 +6,7 @@ last value, and nothing keeps it in memory afterwards.
 """
 
 from cnnkit.plots.anatomy import stages
+from cnnkit.plots.augmented import augmented
 from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
@@ -13,6 +14,7 @@ from cnnkit.plots.intervals import intervals
 from cnnkit.plots.names import legible
 
 __all__ = [
+    "augmented",
     "confusion_matrix",
     "gradient_flow",
     "image_grid",
