@@ -3,6 +3,16 @@
 from cnnkit.training import schedules
 from cnnkit.training.fine_tuning import fine_tune, unfreeze_top
 from cnnkit.training.gradients import gradient_flow
+from cnnkit.training.preflight import preflight
+from cnnkit.training.rate_finder import find_learning_rate
 from cnnkit.training.recipe import fit
 
-__all__ = ["fine_tune", "fit", "gradient_flow", "schedules", "unfreeze_top"]
+__all__ = [
+    "find_learning_rate",
+    "fine_tune",
+    "fit",
+    "gradient_flow",
+    "preflight",
+    "schedules",
+    "unfreeze_top",
+]
