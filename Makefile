@@ -2,6 +2,7 @@
 # make test    lint, unit tests and all lessons
 # make lessons rebuild the lessons whose source changed
 # make lab     open the lessons in JupyterLab
+# make gauntlet  fifty trainings killed at random moments, each to end as in one go
 # make bench   measurements that take long (CNNKIT_DATA and KERAS_HOME name the data)
 
 IMAGES ?= data/signs
@@ -16,7 +17,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=240 \
 	--nbval-kernel-startup-timeout=120
 
-.PHONY: tour test lint unit lessons lessons-test lab bench clean
+.PHONY: tour test lint unit lessons lessons-test lab gauntlet bench clean
 .DEFAULT_GOAL := tour
 
 tour: $(ENV)/ready
@@ -39,6 +40,9 @@ lessons: $(ENV)/ready
 
 lab: $(ENV)/ready
 	$(BIN)/jupyter lab notebooks/exercises
+
+gauntlet: $(ENV)/ready
+	$(BIN)/python tests/gauntlet/kills.py 50
 
 bench: $(ENV)/ready
 	for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

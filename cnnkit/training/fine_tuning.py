@@ -1,13 +1,22 @@
 """Fine-tunes a classifier on a backbone that has weights: the head, then the top."""
 
+import dataclasses
+import math
 import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from cnnkit.training import resuming
+from cnnkit.training.interrupts import memory_for
 from cnnkit.training.losses import check_balance
-from cnnkit.training.phases import INTERRUPTED, Recipe, join, train_phase
+from cnnkit.training.phases import (
+    INTERRUPTED,
+    TERMINATED,
+    Recipe,
+    join,
+    train_phase,
+)
 from cnnkit.training.recipe import SCRATCH_RATE, check
 from cnnkit.training.watch import Course
 
@@ -30,6 +39,7 @@ def fine_tune(
     augment=None,
     class_weight=None,
     loss="crossentropy",
+    resume=None,
     seed=0,
     verbose=1,
 ):
@@ -59,6 +69,8 @@ def fine_tune(
         augment: None or a function, as for `ImageData.batches`; the second phase only.
         class_weight: None or dict, as for `fit`; both phases.
         loss: str or Keras loss, as for `fit`; both phases.
+        resume: None or a folder, as for `fit`. The features are not saved: going on
+            with the head computes them again.
         seed: int, as for `fit`.
         verbose: 0 or 1, as for `fit`.
 
@@ -68,6 +80,7 @@ def fine_tune(
     Raises:
         ValueError: as for `fit`, or `unfreeze` is outside [0, 1], or the model has
             no layer "pooled".
+        RuntimeError, OSError, MemoryError: as for `fit`.
 
     Example:
         >>> model = transfer.classifier("mobilenet", 5, image_shape=(160, 160, 3))
@@ -79,36 +92,54 @@ def fine_tune(
             f"unfreeze={unfreeze!r}"
         )
     check(model, data, epochs, minutes)
-    course = Course(minutes)
-    train = data.batches("train", batch_size=batch_size, augment=augment, seed=seed)
-    valid = data.batches("valid", batch_size=batch_size)
     balanced = check_balance(data, class_weight, loss)
     recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
-    if all(layer.trainable for layer in _backbone_layers(model)):
+    is_free = all(layer.trainable for layer in _backbone_layers(model))
+    if is_free:
         recipe = recipe._replace(learning_rate=SCRATCH_RATE)
-        phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
-        return join([phase], course, verbose)
-
-    for_head = course.part(HEAD_SHARE)
-    head, features, valid_features = _cached_head(
-        model, data, for_head, batch_size=batch_size, seed=seed, verbose=verbose
+    options = {"batch_size": batch_size, "seed": seed}
+    settings = recipe._asdict() | options | {
+        "epochs": epochs,
+        "minutes": minutes,
+        "unfreeze": None if is_free else unfreeze,
+        "augment": augment,
+    }  # fmt: skip
+    # What is trainable follows from `unfreeze`, and changes here.
+    opened = resuming.opened(
+        resume, model, data, settings, verbose=verbose, ignore=("trainable",)
     )
-    head_recipe = recipe._replace(learning_rate=HEAD_RATE)
-    phases = [
-        train_phase(
-            "head", head, features, valid_features, head_recipe, for_head, HEAD_EPOCHS
+    course = Course(minutes)
+    valid = data.batches("valid", batch_size=batch_size)
+
+    def phase(name, slug, course, **before):
+        saved = run and run.phase(slug)
+        start = saved.epoch if saved else 0
+        train = data.batches("train", augment=augment, epoch=start, **options)
+        return train_phase(
+            name, model, train, valid, recipe, course, epochs, saved=saved, **before
         )
-    ]
-    if unfreeze and phases[0].params["stopped"] != INTERRUPTED:
-        name = f"top {unfreeze_top(model, unfreeze)} layers"
-        rest = course.part(1.0)
-        loss_before = min(phases[0].history["val_loss"], default=None)
-        phases.append(
+
+    with memory_for(batch_size), opened as run:
+        if is_free:
+            return join([phase("all layers", "all-layers", course)], course, verbose)
+        saved = run and run.phase("head")
+        course.start -= run.seconds_before if run else 0
+        for_head = course.part(HEAD_SHARE)
+        head, batches = _cached_head(
+            model, data, for_head, options, saved=saved, verbose=verbose
+        )
+        head_recipe = recipe._replace(learning_rate=HEAD_RATE)
+        phases = [
             train_phase(
-                name, model, train, valid, recipe, rest, epochs, loss_before=loss_before
+                "head", head, *batches, head_recipe, for_head, HEAD_EPOCHS, saved=saved
             )
-        )
-    return join(phases, course, verbose)
+        ]
+        if unfreeze and phases[0].params["stopped"] not in (INTERRUPTED, TERMINATED):
+            name = f"top {unfreeze_top(model, unfreeze)} layers"
+            losses = filter(math.isfinite, phases[0].history["val_loss"])
+            before = min(losses, default=None)
+            phases.append(phase(name, "top", course.part(1.0), loss_before=before))
+        return join(phases, course, verbose)
 
 
 def unfreeze_top(model, share):
@@ -134,12 +165,13 @@ def unfreeze_top(model, share):
     return sum(bool(layer.trainable_weights) for layer in layers)
 
 
-def _cached_head(model, data, course, *, batch_size, seed, verbose):
-    """The head as a model of its own, and the features it learns from.
+def _cached_head(model, data, course, options, *, saved, verbose):
+    """The head as a model of its own, and the batches of features it learns from.
 
     The backbone is frozen, so its output for a picture never changes: it is computed
     once for each picture instead of once for each epoch. If the time of `course` runs
-    out first, the head learns from the pictures that have been seen by then.
+    out first, the head learns from the pictures that have been seen by then. Where
+    the head is done, there are no batches.
     """
     pooled = model.get_layer("pooled")
     backbone = keras.Model(model.input, pooled.output)
@@ -148,25 +180,36 @@ def _cached_head(model, data, course, *, batch_size, seed, verbose):
     for layer in model.layers[model.layers.index(pooled) + 1 :]:
         x = layer(x)  # the same layers: what the head learns, the model knows
     head = keras.Model(inputs, x, name=f"{model.name}_head")
+    if saved and saved.is_done:
+        return head, (None, None)
 
-    def features(part):
-        outputs, labels, told = [], [], time.monotonic()
-        batches = data.batches(part, batch_size=batch_size)
-        for number, (images, batch_labels) in enumerate(batches, start=1):
-            outputs.append(backbone.predict_on_batch(images))
-            labels.append(batch_labels.numpy())
+    batch_size = options["batch_size"]
+    features = np.zeros((len(data.manifest), *inputs.shape[1:]), "float32")
+    seen = np.zeros(len(features), bool)
+    told = time.monotonic()
+    for part in ("valid", "train"):
+        rows = data.rows(part)
+        if part == "train":
+            rows = np.random.default_rng(options["seed"]).permutation(rows)
+        for start in range(0, len(rows), batch_size):
+            chosen = rows[start : start + batch_size]
+            images = data.pixels[chosen].astype("float32")
+            features[chosen] = backbone.predict_on_batch(images)
+            seen[chosen] = True
             if verbose and time.monotonic() - told > 15:
                 told = time.monotonic()
-                print(f"features of {part} pictures: {number / len(batches):.0%}")
+                print(f"features of {part} pictures: {start / len(rows):.0%}")
             if part == "train" and course.share() > 0.7:
                 break
-        return np.concatenate(outputs), np.concatenate(labels)
-
-    valid = tf.data.Dataset.from_tensor_slices(features("valid")).batch(256)
-    arrays = features("train")
-    train = tf.data.Dataset.from_tensor_slices(arrays)
-    train = train.shuffle(len(arrays[1]), seed=seed).batch(batch_size)
-    return head, train, valid
+    cached = dataclasses.replace(
+        data,
+        image_shape=features.shape[1:],
+        manifest=data.manifest[seen].reset_index(drop=True),
+        pixels=features[seen],
+    )
+    start = saved.epoch if saved else 0
+    train = cached.batches("train", epoch=start, **options)
+    return head, (train, cached.batches("valid", batch_size=256))
 
 
 def _backbone_layers(model):

@@ -3,18 +3,21 @@
 `fit` has one phase, `fine_tune` two; `join` makes one history of them.
 """
 
+import contextlib
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from cnnkit.training import precision
+from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.losses import CROSSENTROPY
+from cnnkit.training.resuming import Saver
 from cnnkit.training.schedules import OneCycle
 from cnnkit.training.watch import Averaged, Clock, KeepBest, Latest, Report
 
 MOST_EPOCHS = 10_000  # where only the minutes count
-INTERRUPTED = "you stopped it"
+INTERRUPTED, TERMINATED = "you stopped it", "the process was asked to end"
 UNDECAYED = ["bias", "gamma", "beta"]  # few numbers, which overfit nothing
 MOMENTUM = 0.9
 
@@ -61,7 +64,9 @@ def make_optimizer(recipe):
     return optimizer
 
 
-def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_before=None):
+def train_phase(
+    name, model, train, valid, recipe, course, epochs, *, loss_before=None, saved=None
+):
     """Compiles and trains one phase, then restores the weights that were best.
 
     Args:
@@ -74,13 +79,13 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
         epochs: int, or None where only the minutes count.
         loss_before: float, the validation loss of the weights that the model has
             now, which are kept if no epoch is better; None where they are random.
+        saved: `checkpoint.Phase` to go on from and to save to, or None. Where it is
+            done, `train` and `valid` may be None.
 
     Returns:
         A `keras.callbacks.History`; its params are phases, best_epoch (None if no
         epoch was better than before) and stopped.
     """
-    if epochs is not None:
-        course.steps = epochs * len(train)
     clock = Clock(recipe.schedule(recipe.learning_rate), course)
     best = KeepBest(course, recipe.patience)
     if loss_before is not None:
@@ -93,8 +98,9 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
     if recipe.ema is not None:
         averaged = Averaged()
         callbacks = [averaged, *callbacks, Latest(averaged)]
-    stopped = None
-    with precision.computing_in(model, recipe.precision):
+    listening = Listening() if saved else contextlib.nullcontext()
+    stopped, goes_on = None, True
+    with precision.computing_in(model, recipe.precision), listening:
         model.compile(
             make_optimizer(recipe),
             recipe.loss,
@@ -102,26 +108,39 @@ def train_phase(name, model, train, valid, recipe, course, epochs, *, loss_befor
             # On a CPU compiling to XLA makes training slower, on a GPU faster.
             jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
         )
+        if saved:
+            saver = Saver(saved, course, history, [clock, best], listening)
+            callbacks.append(saver)
+            goes_on = saver.begin(model)
+            if saved.is_done:
+                return history
+        if epochs is not None:
+            course.steps = epochs * len(train)
         try:
-            model.fit(
-                train,
-                validation_data=valid,
-                epochs=epochs or MOST_EPOCHS,
-                callbacks=callbacks,
-                class_weight=recipe.class_weight,
-                shuffle=False,  # `ImageData.batches` has done it
-                verbose=0,
-            )
-        except KeyboardInterrupt:
-            stopped = INTERRUPTED
-    best.restore()
-    if stopped is None:
-        stopped = best.why or _ended(clock, history, epochs)
-    history.params = {
-        "phases": [(name, len(history.epoch))],
-        "best_epoch": None if best.epoch is None else best.epoch + 1,
-        "stopped": stopped,
-    }
+            if goes_on:
+                model.fit(
+                    train,
+                    validation_data=valid,
+                    epochs=epochs or MOST_EPOCHS,
+                    initial_epoch=saved.epoch if saved else 0,
+                    callbacks=callbacks,
+                    class_weight=recipe.class_weight,
+                    shuffle=False,  # `ImageData.batches` has done it
+                    verbose=0,
+                )
+        except KeyboardInterrupt as stop:
+            stopped = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+        best.restore()
+        history.epoch = list(range(len(history.history.get("loss", []))))
+        history.params = {
+            "phases": [(name, len(history.epoch))],
+            "best_epoch": None if best.epoch is None else best.epoch + 1,
+            "stopped": stopped or best.why or _ended(clock, history, epochs),
+        }
+        if saved and stopped:
+            saver.how_to_go_on()
+        elif saved:
+            saver.finish()
     return history
 
 

@@ -7,6 +7,8 @@ minutes (`schedules.OneCycle`).
 """
 
 from cnnkit.training import precision as precisions
+from cnnkit.training import resuming
+from cnnkit.training.interrupts import memory_for
 from cnnkit.training.losses import check_balance, soft_loss
 from cnnkit.training.phases import Recipe, join, train_phase
 from cnnkit.training.schedules import SCHEDULES
@@ -38,6 +40,7 @@ def fit(
     class_weight=None,
     loss="crossentropy",
     callbacks=(),
+    resume=None,
     seed=0,
     verbose=1,
 ):
@@ -98,6 +101,15 @@ def fit(
         loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras
             loss for integer labels.
         callbacks: sequence of `keras.callbacks.Callback` of yours, called after ours.
+        resume: str or path of a folder in which the run is saved after each epoch, or
+            None. The same call goes on from there, in another process as well, after
+            a crash, SIGTERM or Ctrl-C, and ends with the weights and the history of a
+            run in one go, to the last bit, on one machine with its CPU. A GPU also
+            needs `tf.config.experimental.enable_op_determinism()`. With `minutes` the
+            time up to the last save counts as used, and the end differs. A run that
+            has come to its end returns its result at once. What `callbacks` remember
+            is not saved. With AdamW each of the two files that are kept takes up to
+            four times the size of the weights.
         seed: int, of the order of the pictures. For equal weights on one machine
             call `keras.utils.set_random_seed` before the model is built as well.
         verbose: 0 is silent, 1 prints at most some twenty lines in all.
@@ -110,7 +122,12 @@ def fit(
     Raises:
         ValueError: neither `epochs` nor `minutes`, an argument out of its range, a
             model that does not fit the pictures, or label smoothing or `mix` with
-            class weights or with another loss.
+            class weights or with another loss; or the run in the folder `resume` is
+            of another model, other data or settings, or damaged.
+        RuntimeError: another run is going on in the folder `resume`.
+        OSError: the folder `resume` cannot be written, or not even the start of the
+            run fits on the disk. A full disk later on only warns.
+        MemoryError: the memory does not suffice for a batch.
 
     Example:
         >>> history = fit(model, photos, minutes=2)
@@ -137,9 +154,29 @@ def fit(
     course = Course(minutes)
     shared = {"batch_size": batch_size} | ({"one_hot": True} if soft else {})
     mixed = {"mix": mix} if mix else {}
-    train = data.batches("train", augment=augment, seed=seed, **mixed, **shared)
     valid = data.batches("valid", **shared)
-    phase = train_phase("all layers", model, train, valid, recipe, course, epochs)
+    settings = recipe._asdict() | {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "augment": augment,
+        "mix": mix,
+        "seed": seed,
+    }
+    opened = resuming.opened(resume, model, data, settings, verbose=verbose)
+    with memory_for(batch_size), opened as run:
+        saved = run and run.phase("all-layers")
+        train = data.batches(
+            "train",
+            augment=augment,
+            seed=seed,
+            epoch=saved.epoch if saved else 0,
+            **mixed,
+            **shared,
+        )
+        phase = train_phase(
+            "all layers", model, train, valid, recipe, course, epochs, saved=saved
+        )
     history = join([phase], course, verbose)
     history.params["precision"] = recipe.precision
     return history

@@ -50,6 +50,8 @@ class Clock(keras.callbacks.Callback):
         course: `Course` of the run.
     """
 
+    remembered = ("time_is_up", "test_seconds")  # by a run that is saved
+
     def __init__(self, schedule, course):
         super().__init__()
         self.schedule, self.course = schedule, course
@@ -122,7 +124,8 @@ class Latest(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the lowest validation loss; stops when it rises on.
 
-    A loss that is not finite ends the run and is never the best.
+    A loss that is not finite ends the run at once and is never the best. If that
+    happens before any epoch was good, the weights of the start are the best.
 
     Args:
         course: `Course` of the run.
@@ -130,20 +133,38 @@ class KeepBest(keras.callbacks.Callback):
             third of the run and at least 10 epochs.
     """
 
+    remembered = ("loss", "weights", "epoch", "share", "why")  # by a run that is saved
+
     def __init__(self, course, patience=None):
         super().__init__()
         self.course, self.patience = course, patience
         self.loss, self.weights, self.epoch, self.share = math.inf, None, None, 0.0
-        self.why = None
+        self.why, self.start, self.bad_batch = None, None, ""
+
+    def on_train_begin(self, logs=None):  # noqa: D102
+        if self.weights is None:
+            self.start = self.model.get_weights()
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        if not math.isfinite(logs["loss"]):
+            self.bad_batch = f", batch {batch + 1}"
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: D102
         losses = logs["loss"], logs["val_loss"]
         if not np.isfinite(losses).all():
-            self.why = f"the loss was not finite in epoch {epoch + 1}"
+            self.why = f"the loss was not finite in epoch {epoch + 1}{self.bad_batch}"
+            if "learning_rate" in logs:
+                self.why += f", at a learning rate of {logs['learning_rate']:.2g}"
+            if bad := self._not_finite():
+                self.why += f"; the first weights that are not finite: {bad}"
             self.model.stop_training = True
+            if self.weights is None:
+                self.weights = self.start
         elif logs["val_loss"] < self.loss:
+            self.weights, self.start = self.model.get_weights(), None
             self.loss, self.epoch = logs["val_loss"], epoch
-            self.weights, self.share = self.model.get_weights(), self.course.share()
+            self.share = self.course.share()
         else:
             waited = epoch - (-1 if self.epoch is None else self.epoch)
             enough = waited >= self.patience if self.patience else (
@@ -152,6 +173,13 @@ class KeepBest(keras.callbacks.Callback):
             if enough:
                 self.why = f"no better validation loss for {waited} epochs"
                 self.model.stop_training = True
+
+    def _not_finite(self):
+        """The path of the first weights that are not finite, or None."""
+        for variable in self.model.weights:
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                return variable.path
+        return None
 
     def restore(self):
         """Puts the best weights into the model, if there are any."""
