@@ -11,8 +11,10 @@ from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
 from cnnkit.plots.intervals import intervals
+from cnnkit.plots.live import live_curves
 from cnnkit.plots.names import legible
 from cnnkit.plots.rates import learning_rates
+from cnnkit.plots.side_by_side import runs_side_by_side
 
 __all__ = [
     "augmented",
@@ -22,6 +24,8 @@ __all__ = [
     "intervals",
     "learning_rates",
     "legible",
+    "live_curves",
+    "runs_side_by_side",
     "stages",
     "training_curves",
 ]
