@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnkit import data, models, training, transfer
+from cnnkit import augment, data, models, training, transfer
 from cnnkit.training import precision
 from cnnkit.training.schedules import Cosine, OneCycle
 from cnnkit.training.watch import Course, KeepBest
@@ -164,6 +164,25 @@ def test_sixteen_bits_are_used_in_training_only_and_where_they_pay(digits, monke
     assert losses[0] == pytest.approx(losses[1], rel=0.2)  # 8 bits of digits, 28 steps
     monkeypatch.setattr(precision, "_machine_has_bfloat16", lambda: False)
     assert precision.choose(small()) == "float32"
+
+
+def test_smoothed_and_mixed_labels_have_their_loss(digits):
+    model = small()
+    history = training.fit(
+        model, digits, epochs=1, label_smoothing=0.1, verbose=0, precision="float32"
+    )
+    images, labels = data.to_arrays(digits, "valid")
+    log_p = np.log(np.asarray(model(images.astype("float32"))))
+    right = log_p[np.arange(len(labels)), labels]
+    expected = -(0.9 * right + 0.1 * log_p.mean(axis=1)).mean()  # section 7
+    assert history.history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+    mixed = small()
+    history = training.fit(
+        mixed, digits, epochs=8, mix=augment.mixup(), verbose=0, label_smoothing=0.1
+    )
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    assert mixed.evaluate(digits.batches("valid", one_hot=True), verbose=0)[1] > 0.5
 
 
 @pytest.mark.parametrize(

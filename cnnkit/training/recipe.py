@@ -84,8 +84,8 @@ def fit(
         label_smoothing: float in [0, 1), share of each label that is spread over all
             classes (Szegedy et al., 2016, section 7); 0.1 is usual.
         augment: None or a function, as for `ImageData.batches`.
-        mix: None or a function, as for `ImageData.batches`: `augment.MixUp` or
-            `augment.CutMix`. The training accuracy is then that of mixed pictures.
+        mix: None or a function, as for `ImageData.batches`: `augment.mixup()` or
+            `augment.cutmix()`. The training accuracy is then that of mixed pictures.
         ema: float in (0, 1), such as 0.99: validation, and the weights that are left,
             are a moving average over steps (Polyak and Juditsky, 1992), of which each
             step keeps so much; None takes the latest.
@@ -152,8 +152,7 @@ def fit(
     )
     _check_numbers(recipe)
     course = Course(minutes)
-    shared = {"batch_size": batch_size} | ({"one_hot": True} if soft else {})
-    mixed = {"mix": mix} if mix else {}
+    shared = {"batch_size": batch_size, "one_hot": soft is not None}
     valid = data.batches("valid", **shared)
     settings = recipe._asdict() | {
         "epochs": epochs,
@@ -169,9 +168,9 @@ def fit(
         train = data.batches(
             "train",
             augment=augment,
+            mix=mix,
             seed=seed,
             epoch=saved.epoch if saved else 0,
-            **mixed,
             **shared,
         )
         phase = train_phase(
