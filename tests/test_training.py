@@ -182,7 +182,7 @@ def test_smoothed_and_mixed_labels_have_their_loss(digits):
         mixed, digits, epochs=8, mix=augment.mixup(), verbose=0, label_smoothing=0.1
     )
     assert history.history["loss"][-1] < history.history["loss"][0]
-    assert mixed.evaluate(digits.batches("valid", one_hot=True), verbose=0)[1] > 0.5
+    assert mixed.evaluate(digits.batches("valid", one_hot=True), verbose=0)[1] > 0.3
 
 
 @pytest.mark.parametrize(
