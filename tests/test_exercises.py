@@ -23,6 +23,35 @@ QUESTIONS = {name: q for lesson in LESSONS for name, q in lesson.QUESTIONS.items
 CHECKS = [name for lesson in LESSONS for name in lesson.CHECKS]
 
 
+def epoch_and_gap(column, last=False, pick="idxmin", sign=1, shift=1):
+    """An answer to lesson 05 that reads the epoch off one column."""
+
+    def answer(history):
+        table = pd.DataFrame(history)
+        best = getattr(table[column], pick)()
+        gap = sign * (table["accuracy"] - table["val_accuracy"])
+        return best + shift, gap.iloc[-1] if last else gap[best]
+
+    return answer
+
+
+def stopping(patient=0, equal=False, total=False, previous=False):
+    """An answer to lesson 08 that counts the poor epochs in one way or another."""
+
+    def answer(losses, patience):
+        best, waited = 0, 0
+        for epoch in range(1, len(losses)):
+            than = losses[epoch - 1 if previous else best]
+            better = losses[epoch] < than or (equal and losses[epoch] == than)
+            waited = waited + (not better) if total else (not better) * (waited + 1)
+            best = epoch if better and losses[epoch] <= losses[best] else best
+            if waited >= patience + patient:
+                break
+        return epoch + 1, best + 1
+
+    return answer
+
+
 def most_frequent(counts):
     """What scikit-learn's laziest classifier scores."""
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -41,6 +70,25 @@ def known_to_pandas(train, test):
     return float(pd.Series(test).isin(train).mean())
 
 
+def read_by_pandas(history):
+    table = pd.DataFrame(history)
+    best = table.loc[table["val_loss"].idxmin()]
+    return best.name + 1, best["accuracy"] - best["val_accuracy"]
+
+
+def stopped_by_keras(losses, patience):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    stop = keras.callbacks.EarlyStopping(patience=patience)
+    stop.set_model(model)
+    model.stop_training = False  # as `fit` sets it
+    stop.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        stop.on_epoch_end(epoch, {"val_loss": loss})
+        if model.stop_training:
+            break
+    return epoch + 1, stop.best_epoch + 1
+
+
 def stacked_by_keras(n, kernel, channels):
     model = keras.Sequential([keras.Input((64, 64, channels))])
     for _ in range(n):
@@ -51,6 +99,13 @@ def stacked_by_keras(n, kernel, channels):
 def balanced_by_sklearn(counts):
     labels = np.repeat(np.arange(len(counts)), counts)
     return compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+
+
+def cosine_by_keras(step, steps, warmup, peak):
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup
+    )
+    return float(schedule(step))
 
 
 def dense_by_keras(channels, num_layers, growth):
@@ -79,10 +134,33 @@ def counted_with_ones(side, patch, width):
     return scores.sum() + (np.ones_like(scores) @ tokens).sum()
 
 
+def warmed(fall):
+    return lambda s, n, w, p: p * (s / w if s < w else fall(s, n, w))
+
+
+def fallen(share):
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+def late(s, n, w):
+    return fallen((s - w) / (n - w))
+
+
+def undone_by_matrices(x, side, enlarge, shift):
+    middle = (side - 1) / 2
+    to_middle, back = np.array([[1, -middle], [0, 1]]), np.array([[1, middle], [0, 1]])
+    larger, right = np.diag([enlarge, 1]), np.array([[1, shift], [0, 1]])
+    return (np.linalg.inv(right @ back @ larger @ to_middle) @ (x, 1))[0]
+
+
 RIGHT = {
     "00": most_frequent,
     "01": known_to_pandas,
     "04": counted_by_keras,
+    "07": undone_by_matrices,
+    "05": read_by_pandas,
+    "08": stopped_by_keras,
+    "09": cosine_by_keras,
     "11": balanced_by_sklearn,
     "16": stacked_by_keras,
     "17": dense_by_keras,
@@ -123,6 +201,66 @@ WRONG = {
         (lambda k, c, f, bias=True: k**2 * c * f + c * bias, "channel that comes in"),
         (lambda k, c, f, bias=True: k**2 * c * f + c * f * bias, "over all channels"),
         (lambda k, c, f, bias=True: k**2 * c + bias, "one filter"),
+    ],
+    "05": [
+        (epoch_and_gap("val_loss", shift=0), "begin with 0"),
+        (epoch_and_gap("val_accuracy", pick="idxmax"), "steps of one picture"),
+        (epoch_and_gap("loss"), "learns by heart"),
+        (epoch_and_gap("val_loss", pick="idxmax"), "worst epoch"),
+        (lambda h: (len(h["loss"]), h["accuracy"][-1] - h["val_accuracy"][-1]), "last"),
+        (epoch_and_gap("val_loss", sign=-1), "Upside down"),
+        (epoch_and_gap("val_loss", last=True), "gap is that of the last"),
+        (
+            lambda h: (
+                read_by_pandas(h)[0],
+                min(h["val_loss"]) - h["loss"][h["val_loss"].index(min(h["val_loss"]))],
+            ),
+            "between the losses",
+        ),
+        (epoch_and_gap("val_loss", sign=100), "percent"),
+        (lambda h: read_by_pandas(h)[::-1], "wrong order"),
+    ],
+    "08": [
+        (stopping(previous=True), "the one before it"),
+        (stopping(patient=1), "too long"),
+        (stopping(patient=-1), "too soon"),
+        (stopping(equal=True), "stands still"),
+        (stopping(total=True), "begins anew"),
+        (lambda v, n: np.subtract(stopped_by_keras(v, n), 1), "counted from 0"),
+        (lambda v, n: [stopped_by_keras(v, n)[0]] * 2, "where the waiting ended"),
+        (lambda v, n: (stopped_by_keras(v, n)[0], 1 + np.argmin(v)), "after the stop"),
+        (lambda v, n: (len(v), 1 + np.argmin(v)), "Where is the patience"),
+        (lambda v, n: stopped_by_keras(v, n)[::-1], "wrong order"),
+    ],
+    "09": [
+        (lambda s, n, w, p: p / 2 * (1 + math.cos(s / n * math.pi)), "no warm-up yet"),
+        (warmed(lambda s, n, w: fallen(s / n)), "jumps down"),
+        (warmed(lambda s, n, w: fallen((s - w) / n)), "does not reach 0"),
+        (warmed(lambda s, n, w: 2 * fallen((s - w) / (n - w))), "Twice too high"),
+        (warmed(lambda s, n, w: 2 * fallen((s - w) / (n - w)) - 1), "below 0"),
+        (warmed(lambda s, n, w: fallen((s - w) / (n - w) / 2) * 2 - 1), "quarter"),
+        (warmed(lambda s, n, w: fallen(180 / math.pi * (s - w) / (n - w))), "radians"),
+        (warmed(lambda s, n, w: 1 - fallen((s - w) / (n - w))), "should fall"),
+        (warmed(lambda s, n, w: (n - s) / (n - w)), "straight line down"),
+        (lambda s, n, w, p: warmed(late)(s + (s < w), n, w, p), "number 0"),
+        (lambda s, n, w, p: warmed(late)(s, n, w, 1.0), "The shape is right"),
+    ],
+    "07": [
+        (lambda x, n, e, s: (x - s) / e, "left edge"),
+        (lambda x, n, e, s: n / 2 + (x - s - n / 2) / e, "number 2 is in the middle"),
+        (lambda x, n, e, s: (x + s) / e + (n - 1) / 2 * (1 - 1 / e), "further left"),
+        (lambda x, n, e, s: (x - s) * e + (n - 1) / 2 * (1 - e), "half a pixel apart"),
+        (lambda x, n, e, s: x * e + (n - 1) / 2 * (1 - e) + s, "undo each step"),
+        (lambda x, n, e, s: x / e + (n - 1) / 2 * (1 - 1 / e) - s, "wrong order"),
+        (
+            lambda x, n, e, s: round(float(undone_by_matrices(x, n, e, s))),
+            "between pixels",
+        ),
+        (lambda x, n, e, s: (x - s - (n - 1) / 2) / e, "way from the middle"),
+        (
+            lambda x, n, e, s: min(max(undone_by_matrices(x, n, e, s), 0), n - 1),
+            "border to say",
+        ),
     ],
     "11": [
         (lambda c: [1 / k for k in c], "would be tiny"),
