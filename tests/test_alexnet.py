@@ -1,20 +1,22 @@
 import functools
-from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from references import of_kind, part, without_random_start
 from scipy.signal import correlate
 
 from cnnkit import saving
 from cnnkit.models.alexnet import (
+    OFFSET,
+    STRENGTH,
     alexnet,
-    alexnet_cifar,
     alexnet_pooled,
     conv_halves,
-    response_norm,
 )
+from cnnkit.models.alexnet_cifar import alexnet_cifar
+from cnnkit.models.blocks import response_norm
 
 # Section 3.5 of the paper: filters and the size of one (its second, fourth and fifth
 # convolution see half of the channels before them), and how many positions there are.
@@ -50,13 +52,7 @@ PUBLISHED_CIFAR_PARAMS = 1_387_786
 
 @functools.cache
 def full_size(builder):
-    """The whole network without its random start, which takes seconds and no part."""
-    zeros = keras.initializers.Zeros()
-    with mock.patch.object(
-        keras.initializers.VarianceScaling,
-        "__call__",
-        lambda self, shape, dtype=None, **settings: zeros(shape, dtype),
-    ):
+    with without_random_start():
         return builder()
 
 
@@ -86,8 +82,7 @@ def pictures(*shape, seed=0):
 
 
 def logits_of(model, images):
-    part = keras.Model(model.input, model.get_layer("logits").output)
-    return part.predict(images, verbose=0)
+    return np.asarray(part(model, "logits")(images))
 
 
 def test_parameter_counts_match_the_published_networks():
@@ -120,8 +115,7 @@ def test_the_maps_shrink_as_in_the_paper():
     sides = [model.get_layer(name).output.shape[1] for name in names]
     assert sides == [55, 27, 27, 13, 13, 13, 13, 6]
     assert model.get_layer("features").output.shape == (None, 6, 6, 256)
-    dropped = [x.rate for x in model.layers if isinstance(x, keras.layers.Dropout)]
-    assert dropped == [0.5, 0.5]
+    assert [x.rate for x in of_kind(model, keras.layers.Dropout)] == [0.5, 0.5]
 
 
 def test_response_norm_is_the_formula_of_the_paper():
@@ -131,7 +125,8 @@ def test_response_norm_is_the_formula_of_the_paper():
     for i in range(7):
         near = maps[..., max(0, i - 2) : min(6, i + 2) + 1]
         expected[..., i] = maps[..., i] / (2 + 1e-4 * (near**2).sum(-1)) ** 0.75
-    ours = response_norm(keras.ops.convert_to_tensor(maps / 127.5, "float32"), name="n")
+    ours = keras.ops.convert_to_tensor(maps / 127.5, "float32")
+    ours = response_norm(ours, OFFSET, STRENGTH, name="n")
     np.testing.assert_allclose(np.asarray(ours) * 127.5, expected, rtol=1e-5)
     assert np.ptp(expected / maps) > 0.1  # it does more than divide by a constant
 
@@ -150,7 +145,7 @@ def test_each_half_of_a_layer_sees_its_own_half():
         for k in range(2)
     ]
     expected = np.maximum(np.stack(expected, axis=-1), 0)
-    np.testing.assert_allclose(model.predict(maps, verbose=0)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(model(maps)[0], expected, atol=1e-5)
     assert (expected > 0).any(axis=(0, 1)).all()
 
 
@@ -219,12 +214,10 @@ def test_the_pooled_network_averages_the_same_features_at_any_size():
             for ours in weighted(pooled)[name]:
                 ours.set_weights(flat.get_layer(ours.name).get_weights())
     images = pictures(1, 99, 84, 3)
-    features = keras.Model(flat.input, flat.get_layer("features").output)
-    average = keras.Model(pooled.input, pooled.get_layer("pooled").output)
-    expected = features.predict(images, verbose=0).mean(axis=(1, 2))
-    np.testing.assert_allclose(average.predict(images, verbose=0), expected, atol=1e-5)
+    expected = np.asarray(part(flat, "features")(images)).mean(axis=(1, 2))
+    np.testing.assert_allclose(part(pooled, "pooled")(images), expected, atol=1e-5)
     assert expected.std() > 0.01
-    assert pooled.predict(images[:, :67, :80], verbose=0).shape == (1, 5)
+    assert pooled(images[:, :67, :80]).shape == (1, 5)
 
 
 @pytest.mark.parametrize("builder", [alexnet_pooled, alexnet_cifar])

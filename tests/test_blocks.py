@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
+from references import excited, hard_sigmoid, part, random_model, relu, swish
 from scipy.signal import correlate2d
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
-from cnnkit.models.blocks import classify, conv_bn, pixels
+from cnnkit.models.blocks import classify, conv_bn, pixels, squeeze_excite
 
 
 @pytest.fixture
@@ -19,10 +20,6 @@ def tiny(shape=(8, 8, 3), num_classes=4, **options):
     inputs, x = pixels(shape)
     x = conv_bn(x, 6, 3, strides=2, name="one")
     return classify(inputs, x, num_classes, name="tiny", **options)
-
-
-def outputs_of(model, *names):
-    return keras.Model(model.input, [model.get_layer(name).output for name in names])
 
 
 def test_pixels_go_to_minus_one_to_one():
@@ -102,6 +99,20 @@ def test_conv_bn_refuses_an_even_window():
         conv_bn(keras.Input((8, 8, 3)), 4, 4, name="even")
 
 
+@pytest.mark.parametrize(
+    "names, functions",
+    [
+        (("swish", "sigmoid"), (swish, expit)),  # EfficientNet
+        (("relu", "hard_sigmoid"), (relu, hard_sigmoid)),  # MobileNetV3
+    ],
+)
+def test_squeeze_and_excite_is_what_numpy_computes(names, functions):
+    model, image, found = random_model(squeeze_excite, (5, 6, 4), 3, names)
+    expected = excited(image, *model.get_weights(), *functions)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.ptp(found / image) > 0.1  # a weight for each channel
+
+
 def test_the_four_layers_follow_from_each_other():
     model = tiny(dropout=0.5)  # prediction must not drop anything
     assert [layer.name for layer in model.layers][-5:] == [
@@ -112,7 +123,7 @@ def test_the_four_layers_follow_from_each_other():
         "probabilities",
     ]
     images = np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 3)).astype("float32")
-    parts = outputs_of(model, "one_relu", "features", "pooled", "logits")
+    parts = part(model, "one_relu", "features", "pooled", "logits")
     last_map, features, pooled, logits = parts.predict(images, verbose=0)
     kernel, bias = model.get_layer("logits").get_weights()
     np.testing.assert_array_equal(features, last_map)

@@ -3,7 +3,16 @@ import functools
 import keras
 import numpy as np
 import pytest
-from scipy.signal import correlate
+from references import (
+    conv,
+    convolutions,
+    multiply_adds,
+    norm,
+    part,
+    random_model,
+    trainable,
+    without_random_start,
+)
 
 from cnnkit.models.darknet import conv_leaky, darknet19
 
@@ -29,18 +38,13 @@ PYTORCHCV_PARAMS = 20_842_376
 
 @functools.cache
 def full_size():
-    return darknet19()
-
-
-def convolutions():
-    kind = keras.layers.Conv2D
-    return [layer for layer in full_size().layers if isinstance(layer, kind)]
+    with without_random_start():
+        return darknet19()
 
 
 def test_parameter_count_matches_the_published_model():
-    biases = sum(conv.filters for conv in convolutions())
-    trainable = sum(int(np.prod(w.shape)) for w in full_size().trainable_weights)
-    assert trainable - biases == PYTORCHCV_PARAMS
+    biases = sum(conv.filters for conv in convolutions(full_size()))
+    assert trainable(full_size()) - biases == PYTORCHCV_PARAMS
 
 
 def test_the_layers_are_those_of_table_6():
@@ -55,33 +59,30 @@ def test_the_layers_are_those_of_table_6():
 
 
 def test_nineteen_layers_have_weights():
-    assert len(convolutions()) + 1 == 19  # and the dense layer
+    assert len(convolutions(full_size())) + 1 == 19  # and the dense layer
 
 
 def test_each_convolution_needs_the_operations_that_the_authors_program_prints():
     operations = [
         2 * np.prod(conv.kernel.shape) * (conv.output.shape[1] * 256 / 224) ** 2 / 1e9
-        for conv in convolutions()
+        for conv in convolutions(full_size())
     ]
     np.testing.assert_allclose(operations, PRINTED, atol=0.0005)
 
 
 def test_operations_sum_to_those_of_the_paper():
     """Section 3: 5.58 thousand millions, with the classes decided at 7 x 7 places."""
-    operations = 2 * 7 * 7 * 1024 * 1000 + sum(
-        2 * np.prod(conv.kernel.shape) * np.prod(conv.output.shape[1:3])
-        for conv in convolutions()
-    )
+    classes = 1024 * 1000
+    operations = 2 * (multiply_adds(full_size()) + (7 * 7 - 1) * classes)
     assert operations / 1e9 == pytest.approx(5.58, abs=0.005)
 
 
 def test_averaging_before_the_classes_equals_averaging_after_them():
     keras.utils.set_random_seed(0)
     model = darknet19(num_classes=5, input_shape=(96, 64, 3))
-    names = ("features", "logits")
-    reader = keras.Model(model.input, [model.get_layer(n).output for n in names])
     images = np.random.default_rng(0).uniform(0, 255, (2, 96, 64, 3)).astype("float32")
-    features, logits = (np.asarray(x) for x in reader(images))
+    outputs = part(model, "features", "logits")(images)
+    features, logits = (np.asarray(x) for x in outputs)
     assert features.shape == (2, 3, 2, 1024)
     kernel, bias = model.get_layer("logits").get_weights()
     at_each_place = np.einsum("bhwc,ck->bhwk", features, kernel) + bias  # a 1x1 window
@@ -90,27 +91,12 @@ def test_averaging_before_the_classes_equals_averaging_after_them():
 
 
 def test_one_block_equals_scipy():
-    inputs = keras.Input((6, 5, 3))
-    block = keras.Model(inputs, conv_leaky(inputs, 4, 3, name="block"))
-    rng = np.random.default_rng(0)
-    for weight in block.weights:
-        weight.assign(rng.uniform(0.1, 1, weight.shape))  # a variance is over 0
-    block.get_layer("block_conv").kernel.assign(rng.normal(0, 1, (3, 3, 3, 4)))
-    kernel, bias, scale, shift, mean, variance = (
-        np.asarray(weight, "float64")
-        for layer in ("block_conv", "block_bn")
-        for weight in block.get_layer(layer).get_weights()
-    )
-    image = rng.normal(0, 1, (6, 5, 3)).astype("float32")
-    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
-    expected = np.stack(
-        [correlate(padded, kernel[..., k], "valid")[..., 0] for k in range(4)], -1
-    )
-    expected = (expected + bias - mean) / np.sqrt(variance + 1.001e-5) * scale + shift
+    model, image, ours = random_model(conv_leaky, (6, 5, 3), 4, 3)
+    expected = conv(image, *model.get_layer("it_conv").get_weights())
+    expected = norm(expected, *model.get_layer("it_bn").get_weights(), 1.001e-5)
     assert (expected < -0.5).any() and (expected > 0.5).any()
     expected = np.where(expected < 0, 0.1 * expected, expected)
-    ours = block.predict(image[None], verbose=0)[0]
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_odd_sides_are_rounded_up_at_each_pooling():

@@ -3,15 +3,21 @@ import functools
 import keras
 import numpy as np
 import pytest
-from scipy.signal import correlate2d
-from scipy.special import expit
-
-from cnnkit.models.blocks import squeeze_excite
-from cnnkit.models.efficientnet import (
-    VARIANTS,
-    efficientnet,
-    mbconv_block,
+from references import (
+    compare_logits,
+    depthwise,
+    excited,
+    in_64_bits,
+    multiply_adds,
+    norm,
+    random_model,
+    skip_rates,
+    swish,
+    trainable,
+    without_random_start,
 )
+
+from cnnkit.models.efficientnet import VARIANTS, efficientnet, mbconv_block
 
 # All parameters: the table on keras.io/api/applications, which includes the 7 numbers
 # of a Normalization layer (3 means, 3 variances, a count) that ours has not.
@@ -64,20 +70,8 @@ RESOLUTIONS = [224, 240, 260, 300, 380, 456, 528, 600]  # of the authors' code
 
 @functools.cache
 def full_size(variant):
-    return efficientnet(variant)
-
-
-def trainable(model):
-    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-
-
-def multiply_adds(model):
-    convolutions = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
-    return np.prod(model.get_layer("logits").kernel.shape) + sum(
-        np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3])
-        for layer in model.layers
-        if isinstance(layer, convolutions)
-    )
+    with without_random_start():
+        return efficientnet(variant)
 
 
 def test_every_variant_has_a_published_size():
@@ -137,58 +131,24 @@ def test_b0_has_the_stages_of_table_1():
     assert model.get_layer("features").output.shape[1:] == (7, 7, 1280)
 
 
-def skip_rates(model):
-    return [
-        layer.rate
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Dropout) and layer.noise_shape is not None
-    ]
-
-
-@pytest.fixture
-def in_64_bits():
-    """So that rounding, which a deep network magnifies, hides no real difference."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before[0])
-    keras.config.set_dtype_policy(before[1])
-
-
-def make_lively(model, images, rng):
-    """No 0s and 1s, and the statistics of these pictures: all layers see them."""
-    for weight in model.weights[3:]:
-        weight.assign(np.asarray(weight) + rng.normal(0, 0.1, weight.shape))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-    model(images, training=True)
-
-
-def test_logits_equal_keras_applications_on_the_same_weights(in_64_bits):
+@in_64_bits()
+def test_logits_equal_keras_applications_on_the_same_weights():
     ours = efficientnet("b0", input_shape=(None, None, 3))
-    rescale, logits = ours.get_layer("rescale"), ours.get_layer("logits")
-    logits = keras.Model(ours.input, logits.output)
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    for height, width in [(48, 48), (45, 51)]:
+    assert len(skip_rates(ours)) == 9  # blocks of b0 that keep the shape
+
+    def build(shape):
         theirs = keras.applications.EfficientNetB0(
-            weights=None, input_shape=(height, width, 3), classifier_activation=None
+            weights=None, input_shape=shape, classifier_activation=None
         )
-        images = rng.uniform(0, 255, (4, height, width, 3))
+        assert skip_rates(ours) == pytest.approx(skip_rates(theirs))
+        return theirs
+
+    def prepare(images):
         # Theirs multiplies by 1/255 in 32 bits; its Normalization layer, to which the
         # first three weights belong, does nothing untrained.
-        scaled = rescale(images) / float(np.float32(1 / 255))
-        assert skip_rates(ours) == pytest.approx(skip_rates(theirs))
-        make_lively(theirs, scaled, rng)
-        ours.set_weights(theirs.get_weights()[3:])
-        expected = np.asarray(theirs(scaled))
-        np.testing.assert_allclose(np.asarray(logits(images)), expected, atol=1e-4)
-        assert (expected[0] - expected[1]).std() > 0.1  # not blind to the pictures
-    assert len(skip_rates(ours)) == 9  # blocks of b0 that keep the shape
+        return ours.get_layer("rescale")(images) / float(np.float32(1 / 255))
+
+    compare_logits(ours, build, prepare, own=3)
 
 
 def test_blocks_are_skipped_more_often_the_deeper_they_lie():
@@ -196,60 +156,22 @@ def test_blocks_are_skipped_more_often_the_deeper_they_lie():
     assert rates == sorted(rates) and 0 < rates[0] < 0.02 and 0.18 < rates[-1] < 0.2
 
 
-def filled(outputs, inputs, rng):
-    """A model with random weights: the model, its weights in 64 bits."""
-    model = keras.Model(inputs, outputs)
-    for weight in model.weights:
-        values = rng.normal(0, 0.5, weight.shape)
-        weight.assign(abs(values) if "variance" in weight.path else values)
-    return model, [np.float64(w) for w in model.get_weights()]
-
-
-def norm(x, gamma, beta, mean, variance):
-    return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-
-
-def swish(x):
-    return x * expit(x)
-
-
-def excited(x, reduce, reduce_bias, expand, expand_bias):
-    squeezed = swish(x.mean(axis=(0, 1)) @ reduce[0, 0] + reduce_bias)
-    return x * expit(squeezed @ expand[0, 0] + expand_bias)
-
-
-def test_squeeze_and_excite_is_what_numpy_computes():
-    rng = np.random.default_rng(2)
-    inputs = keras.Input((5, 6, 4))
-    model, weights = filled(squeeze_excite(inputs, 2, name="se"), inputs, rng)
-    images = rng.normal(0, 1, (3, 5, 6, 4)).astype("float32")
-    expected = [excited(np.float64(image), *weights) for image in images]
-    np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("strides, rows, columns", [(1, 2, 2), (2, (2, 2), (1, 2))])
 def test_a_block_is_what_numpy_computes(strides, rows, columns):
-    rng = np.random.default_rng(3)
-    inputs = keras.Input((5, 6, 8))
-    outputs = mbconv_block(
-        inputs, 8, strides, expansion=3, kernel_size=5, drop=0.5, name="block"
+    model, image, output = random_model(
+        mbconv_block, (5, 6, 8), 8, strides, expansion=3, kernel_size=5, drop=0.5
     )
-    model, weights = filled(outputs, inputs, rng)
-    image = rng.normal(0, 1, (5, 6, 8)).astype("float32")
-
+    weights = model.get_weights()
     x = swish(norm(image @ weights[0][0, 0], *weights[1:5]))
-    x = np.pad(x, (np.broadcast_to(rows, 2), np.broadcast_to(columns, 2), (0, 0)))
-    x = np.stack(
-        [correlate2d(x[..., i], weights[5][..., i, 0], "valid") for i in range(24)],
-        axis=-1,
-    )[::strides, ::strides]
-    x = excited(swish(norm(x, *weights[6:10])), *weights[10:14])
+    edges = np.broadcast_to(rows, 2), np.broadcast_to(columns, 2)
+    x = swish(norm(depthwise(x, weights[5], *edges, strides), *weights[6:10]))
+    x = excited(x, *weights[10:14])
     assert weights[10].shape == (1, 1, 24, 2)  # a quarter of the input's channels
     x = norm(x @ weights[14][0, 0], *weights[15:])
     if strides == 1:
         x = x + image
-    output = np.asarray(model(image[None]))[0]
     np.testing.assert_allclose(output, x, atol=1e-4, rtol=1e-4)
+    assert x.std() > 0.1
 
 
 def test_in_training_a_block_is_skipped_for_whole_pictures():

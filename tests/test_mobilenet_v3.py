@@ -3,9 +3,20 @@ import functools
 import keras
 import numpy as np
 import pytest
-from scipy.signal import correlate2d
+from references import (
+    compare_logits,
+    depthwise,
+    excited,
+    hard_sigmoid,
+    in_64_bits,
+    multiply_adds,
+    norm,
+    random_model,
+    relu,
+    trainable,
+    without_random_start,
+)
 
-from cnnkit.models.blocks import squeeze_excite
 from cnnkit.models.mobilenet_v3 import (
     VARIANTS,
     inverted_residual_block,
@@ -29,22 +40,8 @@ PAPER_LARGE = {1.0: (5.4, 219), 0.75: (4.0, 155)}
 
 @functools.cache
 def full_size(size, width):
-    return mobilenet_v3(size, width=width)
-
-
-def trainable(model):
-    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-
-
-def multiply_adds(model):
-    convolutions = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, convolutions):
-            total += np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3])
-        elif isinstance(layer, keras.layers.Dense):
-            total += np.prod(layer.kernel.shape)
-    return total
+    with without_random_start():
+        return mobilenet_v3(size, width=width)
 
 
 def test_every_size_has_a_published_count():
@@ -125,122 +122,48 @@ def test_the_last_layers_have_the_promised_shapes(size, features, hidden):
     assert shapes == [(7, 7, features), (features,), (hidden,), (1000,), (1000,)]
 
 
-@pytest.fixture
-def in_64_bits():
-    """So that rounding, which a deep network magnifies, hides no real difference."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before[0])
-    keras.config.set_dtype_policy(before[1])
-
-
-def make_lively(model, images, rng):
-    """No 0s and 1s, and the statistics of these pictures: all layers see them."""
-    for weight in model.weights:
-        weight.assign(np.asarray(weight) + rng.normal(0, 0.1, weight.shape))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-    model(images, training=True)
-
-
 @pytest.mark.parametrize("size", VARIANTS)
-def test_logits_equal_keras_applications_on_the_same_weights(size, in_64_bits):
+@in_64_bits()
+def test_logits_equal_keras_applications_on_the_same_weights(size):
     build = {
         "large": keras.applications.MobileNetV3Large,
         "small": keras.applications.MobileNetV3Small,
     }[size]
-    ours = mobilenet_v3(size, input_shape=(None, None, 3))
-    logits = keras.Model(ours.input, ours.get_layer("logits").output)
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    for height, width in [(48, 48), (45, 51)]:
-        theirs = build(
-            weights=None, input_shape=(height, width, 3), classifier_activation=None
-        )
-        images = rng.uniform(0, 255, (4, height, width, 3))
-        make_lively(theirs, images, rng)
-        pairs = zip(theirs.get_weights(), ours.get_weights(), strict=True)
-        # where theirs has a 1x1 convolution after the pooling, ours has a dense layer
-        ours.set_weights(
-            [w[0, 0] if w.ndim == 4 and mine.ndim == 2 else w for w, mine in pairs]
-        )
-        expected = np.asarray(theirs(images))
-        np.testing.assert_allclose(np.asarray(logits(images)), expected, atol=1e-4)
-        assert (expected[0] - expected[1]).std() > 0.1  # not blind to the pictures
-
-
-def filled(outputs, inputs, rng):
-    """A model with random weights: the model, its weights in 64 bits."""
-    model = keras.Model(inputs, outputs)
-    for weight in model.weights:
-        values = rng.normal(0, 0.5, weight.shape)
-        weight.assign(abs(values) if "variance" in weight.path else values)
-    return model, [np.float64(w) for w in model.get_weights()]
-
-
-def norm(x, gamma, beta, mean, variance):
-    return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-
-
-def hard_sigmoid(x):
-    return np.clip(x + 3, 0, 6) / 6
+    compare_logits(
+        mobilenet_v3(size, input_shape=(None, None, 3)),
+        lambda shape: build(
+            weights=None, input_shape=shape, classifier_activation=None
+        ),
+    )
 
 
 def hard_swish(x):
     return x * hard_sigmoid(x)
 
 
-def excited(x, reduce, reduce_bias, expand, expand_bias):
-    squeezed = np.maximum(x.mean(axis=(0, 1)) @ reduce[0, 0] + reduce_bias, 0)
-    return x * hard_sigmoid(squeezed @ expand[0, 0] + expand_bias)
-
-
-def test_squeeze_and_excite_is_what_numpy_computes():
-    rng = np.random.default_rng(2)
-    inputs = keras.Input((5, 6, 4))
-    model, weights = filled(
-        squeeze_excite(inputs, 8, ("relu", "hard_sigmoid"), name="se"), inputs, rng
-    )
-    images = rng.normal(0, 1, (3, 5, 6, 4)).astype("float32")
-    expected = [excited(np.float64(image), *weights) for image in images]
-    np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("strides, rows, columns", [(1, 2, 2), (2, (2, 2), (1, 2))])
 def test_a_block_is_what_numpy_computes(strides, rows, columns):
-    rng = np.random.default_rng(3)
-    inputs = keras.Input((5, 6, 4))
-    outputs = inverted_residual_block(
-        inputs,
+    model, image, output = random_model(
+        inverted_residual_block,
+        (5, 6, 4),
         4,
         strides,
         expanded=16,
         kernel_size=5,
         excite=True,
         activation="hard_swish",
-        name="block",
     )
-    model, weights = filled(outputs, inputs, rng)
-    image = rng.normal(0, 1, (5, 6, 4)).astype("float32")
-
+    weights = model.get_weights()
     x = hard_swish(norm(image @ weights[0][0, 0], *weights[1:5]))
-    x = np.pad(x, (np.broadcast_to(rows, 2), np.broadcast_to(columns, 2), (0, 0)))
-    x = np.stack(
-        [correlate2d(x[..., i], weights[5][..., i, 0], "valid") for i in range(16)],
-        axis=-1,
-    )[::strides, ::strides]
-    x = excited(hard_swish(norm(x, *weights[6:10])), *weights[10:14])
+    edges = np.broadcast_to(rows, 2), np.broadcast_to(columns, 2)
+    x = hard_swish(norm(depthwise(x, weights[5], *edges, strides), *weights[6:10]))
+    x = excited(x, *weights[10:14], relu, hard_sigmoid)
     assert weights[10].shape == (1, 1, 16, 8)  # a quarter, but at least 8
     x = norm(x @ weights[14][0, 0], *weights[15:])
     if strides == 1:
         x = x + image
-    output = np.asarray(model(image[None]))[0]
     np.testing.assert_allclose(output, x, atol=1e-4, rtol=1e-4)
+    assert x.std() > 0.1
 
 
 @pytest.mark.parametrize("size", ["medium", 1, None])

@@ -3,7 +3,13 @@ import functools
 import keras
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from references import (
+    convolutions,
+    multiply_adds,
+    part,
+    trainable,
+    without_random_start,
+)
 
 from cnnkit.models.resnet import VARIANTS, resnet
 
@@ -22,11 +28,8 @@ PAPER_OPERATIONS = {18: 1.8, 34: 3.6, 50: 3.8, 101: 7.6, 152: 11.3}
 
 @functools.cache
 def full_size(depth):
-    return resnet(depth)
-
-
-def of_kind(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
+    with without_random_start():
+        return resnet(depth)
 
 
 def test_every_variant_has_a_published_size():
@@ -36,22 +39,20 @@ def test_every_variant_has_a_published_size():
 @pytest.mark.parametrize("depth", VARIANTS)
 def test_parameter_count_matches_the_published_model(depth):
     model = full_size(depth)
-    biases = sum(conv.filters for conv in of_kind(model, keras.layers.Conv2D))
-    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert trainable - biases == TORCHVISION_PARAMS[depth]
+    biases = sum(conv.filters for conv in convolutions(model))
+    assert trainable(model) - biases == TORCHVISION_PARAMS[depth]
 
 
 @pytest.mark.parametrize("depth", VARIANTS)
 def test_multiply_adds_match_the_paper(depth):
     """Parameters do not show where a map is halved; operations do."""
-    convs = of_kind(full_size(depth), keras.layers.Conv2D)
-    total = sum(np.prod(c.kernel.shape) * np.prod(c.output.shape[1:3]) for c in convs)
+    total = multiply_adds(full_size(depth))
     assert total / 1e9 == pytest.approx(PAPER_OPERATIONS[depth], abs=0.07)
 
 
 @pytest.mark.parametrize("depth", VARIANTS)
 def test_the_depth_counts_the_weighted_layers_on_the_long_path(depth):
-    convs = of_kind(full_size(depth), keras.layers.Conv2D)
+    convs = convolutions(full_size(depth))
     on_the_path = [conv for conv in convs if "project" not in conv.name]
     assert len(on_the_path) + 1 == depth  # and the dense layer
 
@@ -76,51 +77,19 @@ def test_logits_equal_keras_applications_on_the_same_weights():
     for variable in theirs.variables:  # biases and statistics leave 0 and 1
         variable.assign(variable.numpy() + rng.normal(0, 0.02, variable.shape))
     ours.set_weights(theirs.get_weights())
-    logits = keras.Model(ours.input, ours.get_layer("logits").output)
 
     images = rng.uniform(0, 255, (2, *shape)).astype("float32")
-    expected = theirs.predict(images / 127.5 - 1, verbose=0)
-    np.testing.assert_allclose(logits.predict(images, verbose=0), expected, atol=1e-4)
+    expected = np.asarray(theirs(images / 127.5 - 1))
+    np.testing.assert_allclose(part(ours, "logits")(images), expected, atol=1e-4)
     assert expected.std() > 0.01  # not a comparison of constants
 
 
 def test_one_model_takes_small_odd_and_larger_pictures():
     model = resnet(18, num_classes=7, input_shape=(None, None, 3))
-    features = keras.Model(model.input, model.get_layer("features").output)
     for height, width in [(32, 32), (33, 65), (97, 40)]:
         images = np.full((1, height, width, 3), 100.0, "float32")
         expected = (1, -(-height // 32), -(-width // 32), 512)
-        assert features.predict(images, verbose=0).shape == expected
-        assert model.predict(images, verbose=0).sum() == pytest.approx(1, abs=1e-5)
-
-
-def test_real_digits_lower_the_loss_and_the_saved_file_predicts_the_same(tmp_path):
-    digits = load_digits()
-    images = np.kron(digits.images[:48, :, :, None] * 15.9, np.ones((1, 4, 4, 1)))
-    keras.utils.set_random_seed(0)
-    model = resnet(18, num_classes=10, input_shape=(32, 32, 1))
-    model.compile(
-        keras.optimizers.SGD(0.05),
-        "sparse_categorical_crossentropy",
-        run_eagerly=True,  # tracing 60 layers takes longer than four steps
-    )
-    losses = [model.train_on_batch(images, digits.target[:48]) for _ in range(4)]
-    assert losses[-1] < 0.5 * losses[0]
-
-    model.save(tmp_path / "resnet.keras")
-    loaded = keras.saving.load_model(tmp_path / "resnet.keras")
-    np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(model(images)))
-
-
-def test_probabilities_are_float32_under_bfloat16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = resnet(18, num_classes=3, input_shape=(32, 32, 3))
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert model.get_layer("stage4_block2_out").output.dtype == "bfloat16"
-    assert model.output.dtype == "float32"
+        assert part(model, "features")(images).shape == expected
 
 
 @pytest.mark.parametrize("depth", [20, "50", None])

@@ -3,7 +3,16 @@ import functools
 import keras
 import numpy as np
 import pytest
-from scipy.signal import correlate2d
+from references import (
+    conv,
+    convolutions,
+    multiply_adds,
+    norm,
+    of_kind,
+    random_model,
+    trainable,
+    without_random_start,
+)
 
 from cnnkit.models.blocks import conv_bn
 from cnnkit.models.resnet_cifar import (
@@ -36,54 +45,23 @@ both_convs = pytest.mark.parametrize("conv", [conv_bn, conv_without_norm])
 
 @functools.cache
 def full_size(depth, build=resnet_cifar):
-    return build(depth)
-
-
-def of_kind(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
-
-
-def convolutions(model):
-    return of_kind(model, keras.layers.Conv2D)
-
-
-def trainable(model):
-    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    with without_random_start():
+        return build(depth)
 
 
 def conv_by_scipy(model, name, x, strides=1):
     """One step of a block: convolution, and the norm if there is one."""
-    kernel, bias = model.get_layer(f"{name}_conv").get_weights()
-    maps = [
-        sum(
-            correlate2d(x[..., c], kernel[..., c, k], mode="same")
-            for c in range(x.shape[-1])
-        )
-        for k in range(kernel.shape[-1])
-    ]
-    x = (np.stack(maps, axis=-1) + bias)[::strides, ::strides]
-    for norm in of_kind(model, keras.layers.BatchNormalization):
-        if norm.name == f"{name}_bn":
-            gamma, beta, mean, variance = norm.get_weights()
-            x = gamma * (x - mean) / np.sqrt(variance + 1.001e-5) + beta
+    x = conv(x, *model.get_layer(f"{name}_conv").get_weights())[::strides, ::strides]
+    for layer in of_kind(model, keras.layers.BatchNormalization):
+        if layer.name == f"{name}_bn":
+            x = norm(x, *layer.get_weights(), 1.001e-5)
     return x
-
-
-def random_model(block, shape, **options):
-    inputs = keras.Input(shape)
-    model = keras.Model(inputs, block(inputs, **options, name="it"))
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        low = 0.5 if "variance" in variable.path else -1
-        variable.assign(rng.uniform(low, 1, variable.shape))
-    x = rng.uniform(-1, 1, shape).astype("float32")
-    return model, x, np.asarray(model(x[None]))[0]
 
 
 @pytest.mark.parametrize("depth", TABLE_6)
 def test_parameters_match_table_6(depth):
     model = full_size(depth)
-    biases = sum(conv.filters for conv in convolutions(model))
+    biases = sum(x.filters for x in convolutions(model))
     millions, exact = TABLE_6[depth]
     assert trainable(model) - biases == exact
     assert round(exact / 1e6, 1 if depth == 110 else 2) == millions
@@ -92,10 +70,7 @@ def test_parameters_match_table_6(depth):
 @pytest.mark.parametrize("depth", PUBLISHED_OPERATIONS)
 def test_multiply_adds_match_what_others_published(depth):
     """Parameters do not show where a map is halved; operations do."""
-    total = sum(
-        np.prod(conv.kernel.shape) * np.prod(conv.output.shape[1:3])
-        for conv in convolutions(full_size(depth))
-    )
+    total = multiply_adds(full_size(depth))
     assert total == pytest.approx(PUBLISHED_OPERATIONS[depth], rel=0.005)
 
 

@@ -1,9 +1,9 @@
 import functools
-from unittest import mock
 
 import keras
 import numpy as np
 import pytest
+from references import multiply_adds, of_kind, part, without_random_start
 
 from cnnkit.models.vgg import VARIANTS, vgg, vgg_pooled
 
@@ -32,28 +32,20 @@ THEIRS = {16: keras.applications.VGG16, 19: keras.applications.VGG19}
 @functools.cache
 def full_size(depth):
     """Facts of the network at 224 pixels; its weights (600 MB) are not kept."""
-    zeros = keras.initializers.Zeros()  # a random start takes seconds and no part
-    with mock.patch.object(
-        keras.initializers.VarianceScaling,
-        "__call__",
-        lambda self, shape, dtype=None, **settings: zeros(shape, dtype),
-    ):
+    with without_random_start():
         model = vgg(depth)
-    rows, operations = [], 0
+    rows = []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             assert layer.kernel_size == (3, 3)
             rows.append(str(layer.filters))
         elif isinstance(layer, keras.layers.MaxPooling2D):
             rows.append("|")
-        if layer.weights:
-            positions = np.prod(layer.output.shape[1:-1])
-            operations += np.prod(layer.kernel.shape) * positions
     return {
         "parameters": model.count_params(),
         "table": " ".join(rows),
         "weighted": sum(1 for layer in model.layers if layer.weights),
-        "operations": operations,
+        "operations": multiply_adds(model),
         "shapes": {layer.name: layer.output.shape[1:] for layer in model.layers[1:]},
     }
 
@@ -71,8 +63,7 @@ def pictures(*shape):
 
 
 def outputs_of(model, layer, images):
-    part = keras.Model(model.input, model.get_layer(layer).output)
-    return part.predict(images, verbose=0)
+    return np.asarray(part(model, layer)(images))
 
 
 def test_every_variant_has_a_published_size():
@@ -111,7 +102,7 @@ def test_logits_equal_keras_applications_on_the_same_weights(depth, size):
     ours = vgg(depth, num_classes=10, input_shape=shape)
     ours.set_weights(theirs.get_weights())
     images = pictures(2, *shape)
-    expected = theirs.predict(images / 127.5 - 1, verbose=0)
+    expected = np.asarray(theirs(images / 127.5 - 1))
     np.testing.assert_allclose(outputs_of(ours, "logits", images), expected, atol=1e-4)
     assert np.ptp(expected, axis=0).max() > 0.01  # the pictures make a difference
 
@@ -130,7 +121,7 @@ def pooled_pair():
 def test_the_pooled_network_equals_keras_applications_at_multiples_of_32(size):
     ours, theirs = pooled_pair()
     images = pictures(2, *size, 3)
-    expected = theirs.predict(images / 127.5 - 1, verbose=0)
+    expected = np.asarray(theirs(images / 127.5 - 1))
     np.testing.assert_allclose(outputs_of(ours, "pooled", images), expected, atol=1e-4)
     assert np.ptp(expected, axis=0).max() > 0.01
 
@@ -155,7 +146,7 @@ def test_small_pictures_pass_all_five_halvings(shape):
     model = vgg_pooled(11, num_classes=4, input_shape=shape)
     expected = (None, -(-shape[0] // 32), -(-shape[1] // 32), 512)
     assert model.get_layer("features").output.shape == expected
-    assert model.predict(pictures(1, *shape), verbose=0).shape == (1, 4)
+    assert model(pictures(1, *shape)).shape == (1, 4)
 
 
 def test_the_picture_is_still_felt_after_sixteen_convolutions():
@@ -171,8 +162,9 @@ def test_the_picture_is_still_felt_after_sixteen_convolutions():
 
 
 def test_half_of_the_hidden_neurons_is_switched_off_in_training():
-    model = vgg(11, num_classes=2, input_shape=(32, 32, 1))
-    rates = [x.rate for x in model.layers if isinstance(x, keras.layers.Dropout)]
+    with without_random_start():
+        model = vgg(11, num_classes=2, input_shape=(32, 32, 1))
+    rates = [x.rate for x in of_kind(model, keras.layers.Dropout)]
     assert rates == [0.5, 0.5]
 
 

@@ -4,16 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from references import of_kind, part, without_random_start
 from scipy.special import erf, softmax
 
-from cnnkit.models.vit import (
-    CIFAR_VARIANTS,
-    VARIANTS,
-    at_size,
-    attention_maps,
-    vit,
-    vit_cifar,
-)
+from cnnkit.models.vit import VARIANTS, transformer, vit
+from cnnkit.models.vit_cifar import VARIANTS as CIFAR_VARIANTS
+from cnnkit.models.vit_cifar import vit_cifar
+from cnnkit.models.vit_trained import at_size, attention_maps
 
 # Parameters: DeiT-Ti and DeiT-S of https://github.com/facebookresearch/deit (without
 # distillation, as timm counts them), and torchvision's vit_b_16.
@@ -33,13 +30,16 @@ CCT_PARAMS = {2: 0.284, 4: 0.482}
 
 @functools.cache
 def full_size(size):
-    return vit(size)
+    with without_random_start():
+        return vit(size)
 
 
 @functools.cache
-def small_random(size=(8, 12)):
-    """A model with two blocks whose weights have all left 0 and 1."""
-    model = vit_cifar(2, num_classes=5, input_shape=(*size, 3))
+def small_random(size=(8, 12), blocks=2):
+    """A model with few blocks whose weights have all left 0 and 1."""
+    variant = (128, 2, blocks, 128)  # that of `vit_cifar(2)`
+    shape = (*size, 3)
+    model = transformer(variant, 4, num_classes=5, input_shape=shape, name="small")
     rng = np.random.default_rng(0)
     for variable in model.variables:
         variable.assign(variable.numpy() + rng.normal(0, 0.1, variable.shape))
@@ -51,13 +51,8 @@ def pictures(height, width, number=2, seed=1):
     return rng.uniform(0, 255, (number, height, width, 3)).astype("float32")
 
 
-def outputs(model, *names):
-    return keras.Model(model.input, [model.get_layer(name).output for name in names])
-
-
 def attentions(model):
-    kind = keras.layers.MultiHeadAttention
-    return [layer for layer in model.layers if isinstance(layer, kind)]
+    return of_kind(model, keras.layers.MultiHeadAttention)
 
 
 def query_key_value_biases(model):
@@ -154,7 +149,7 @@ def numpy_block(x, model, name):
 def test_a_block_and_the_whole_network_equal_a_numpy_computation():
     model, images = small_random(), pictures(8, 12)
     names = ("block1_add2", "features", "pooled", "logits")
-    ours = [np.asarray(x) for x in outputs(model, *names)(images)]
+    ours = [np.asarray(x) for x in part(model, *names)(images)]
     kernel, bias = model.get_layer("patches").get_weights()
     token, positions = (
         model.get_layer(name).get_weights()[0][0]
@@ -179,7 +174,7 @@ def test_a_block_and_the_whole_network_equal_a_numpy_computation():
 
 
 def test_the_answer_depends_on_the_features_and_no_more_on_the_last_patches():
-    reader = outputs(small_random(), "features", "block2_add2", "logits")
+    reader = part(small_random(), "features", "block2_add2", "logits")
     with tf.GradientTape() as tape:
         features, last_tokens, logits = reader(pictures(8, 12))
         answer = logits[:, 0]
@@ -189,12 +184,13 @@ def test_the_answer_depends_on_the_features_and_no_more_on_the_last_patches():
     assert not slopes[1].numpy()[:, 1:].any()
 
 
-def test_attention_maps_equal_those_that_keras_returns():
-    model, images = small_random(), pictures(8, 12)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_attention_maps_equal_those_that_keras_returns(blocks):
+    model, images = small_random(blocks=blocks), pictures(8, 12)
     maps = attention_maps(model, images)
-    assert maps.shape == (2, 2, 2, 7, 7)  # blocks, pictures, heads, tokens, tokens
-    norms = outputs(model, "block1_norm1", "block2_norm1")(images)
-    for i, (layer, x) in enumerate(zip(attentions(model), norms, strict=True)):
+    assert maps.shape == (blocks, 2, 2, 7, 7)  # pictures, heads, tokens, tokens
+    for i, layer in enumerate(attentions(model)):
+        x = part(model, f"block{i + 1}_norm1")(images)
         _, expected = layer(x, x, return_attention_scores=True)
         np.testing.assert_allclose(maps[i], np.asarray(expected), atol=1e-5)
     np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)

@@ -5,7 +5,9 @@ beside the paper that it comes from.
 """
 
 import keras
-from keras import initializers, layers
+from keras import layers, ops
+
+from cnnkit.models.checks import check_classes, check_image_shape
 
 
 def pixels(input_shape):
@@ -26,13 +28,7 @@ def pixels(input_shape):
     Raises:
         ValueError: `input_shape` is not such a triple.
     """
-    if not _is_image_shape(input_shape):
-        raise ValueError(
-            "`input_shape` must be (height, width, channels): whole numbers of "
-            "pixels, or None for any size, and then 3 channels for colour or 1 for "
-            "grey. Leave the batch out; for a grey picture of shape (28, 28) write "
-            f"(28, 28, 1). Received: input_shape={input_shape!r}"
-        )
+    check_image_shape(input_shape)
     inputs = keras.Input(tuple(input_shape), name="pixels")
     return inputs, layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
 
@@ -87,53 +83,70 @@ def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def mobile_conv_bn(x, filters, kernel_size, strides=1, *, name):
-    """Applies a convolution and batch normalisation as the mobile families do.
-
-    Keras' own "same" padding and no bias, unlike `conv_bn`, because the published
-    weights of MobileNet and EfficientNet are made so.
+def conv_relu(x, filters, kernel_size, strides=1, *, padding="same", name):
+    """Applies a convolution and a ReLU, as the families from before normalisation do.
 
     Args:
         x: tensor, shape (batch, height, width, channels).
         filters: int, number of output channels.
         kernel_size: int, height and width of the window in pixels.
         strides: int, pixels that the window moves each time.
-        name: str, prefix of the layers' names.
+        padding: "same" pads with zeros, "valid" keeps the window inside.
+        name: str, name of the layer.
 
     Returns:
         A tensor, shape (batch, ceil(height / strides), ceil(width / strides),
-        filters).
+        filters), or less at the edges with "valid".
     """
-    x = layers.Conv2D(
+    return layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
+        padding=padding,
+        activation="relu",
+        # No batch normalisation corrects the scale on the way. This start keeps the
+        # variance through each ReLU, so that the sixteenth layer of a VGG still feels
+        # the picture; with Keras' default it would fade out.
+        kernel_initializer="he_normal",
+        name=name,
     )(x)
-    return mobile_norm(x, name=name)
 
 
-def mobile_norm(x, *, name):
-    """Batch normalisation with the epsilon of the mobile families; the shape stays.
-
-    Args:
-        x: tensor, shape (batch, height, width, channels).
-        name: str, prefix of the layer's name.
-    """
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
-
-
-def multiple_of_8(channels):
-    """Returns the nearest multiple of 8 that is not more than a tenth too small.
+def dense_relu(x, units, *, name):
+    """Applies a dense layer and a ReLU: (batch, c) to (batch, units).
 
     Args:
-        channels: float, such as a number of channels times a width.
+        x: tensor, shape (batch, c).
+        units: int, width of the output.
+        name: str, name of the layer.
     """
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
+    return layers.Dense(
+        units, activation="relu", kernel_initializer="he_normal", name=name
+    )(x)
+
+
+def response_norm(x, offset, strength, *, name):
+    """Divides each channel by the strength of its neighbours; the shape stays.
+
+    Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional
+    Neural Networks", NIPS 2012 (section 3.3): x / (offset + strength * sum)^0.75. The
+    sum is over the squares of the channel itself, two before and two after it, at the
+    same position.
+
+    The pixels of the papers reach from about -127.5 to 127.5 and ours from -1 to 1.
+    With a strength that is 127.5^2 times as large, the layer does what it did there.
+
+    Args:
+        x: tensor, shape (batch, h, w, c).
+        offset: float above 0, k in the paper: what an empty neighbourhood counts.
+        strength: float, alpha in the paper, for its pixels.
+        name: str, name of the layer that multiplies.
+    """
+    # No neighbours beyond the first and the last channel: zeros stand for them.
+    squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (2, 2)))
+    total = sum(squares[..., i : i + x.shape[-1]] for i in range(5))
+    scale = (offset + strength * 127.5**2 * total) ** -0.75
+    return layers.Multiply(name=name)([x, scale])
 
 
 def squeeze_excite(x, squeezed, activations=("swish", "sigmoid"), *, name):
@@ -157,60 +170,6 @@ def squeeze_excite(x, squeezed, activations=("swish", "sigmoid"), *, name):
         few
     )
     return layers.Multiply(name=f"{name}_scale")([x, weights])
-
-
-def check_sides(input_shape, smallest, remedy):
-    """Refuses pictures that are too small for a family.
-
-    Args:
-        input_shape: (height, width, channels); a side that is None (any size) passes.
-        smallest: int, pixels that the shorter side must have.
-        remedy: str, what to do or to take instead, as the end of a sentence.
-
-    Raises:
-        ValueError: a side is under `smallest`.
-    """
-    if any(side is not None and side < smallest for side in input_shape[:2]):
-        raise ValueError(
-            f"Height and width must be at least {smallest} pixels, or there is nothing "
-            f"left to see after the last halving: {remedy}. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
-
-
-def check_fixed(input_shape, remedy):
-    """Refuses pictures of open size, where a layer has weights for each position.
-
-    Args:
-        input_shape: (height, width, channels).
-        remedy: str, what to take instead, as the end of a sentence.
-
-    Raises:
-        ValueError: height or width is None.
-    """
-    if None in input_shape[:2]:
-        raise ValueError(
-            "There are weights for each position, so the size is fixed: height and "
-            f"width must be numbers of pixels. For any size take {remedy}. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
-
-
-def check_classes(num_classes):
-    """Refuses what is no number of classes.
-
-    Args:
-        num_classes: int, at least 2.
-
-    Raises:
-        ValueError: it is under 2 or not whole.
-    """
-    if not _is_whole(num_classes) or num_classes < 2:
-        raise ValueError(
-            "`num_classes` must be a whole number of at least 2: a classifier "
-            "chooses between classes. For a yes-or-no question take 2. "
-            f"Received: num_classes={num_classes!r}"
-        )
 
 
 def classify(inputs, x, num_classes, *, name, dropout=0.0):
@@ -277,16 +236,3 @@ def decide(inputs, x, num_classes, *, name):
     x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     outputs = layers.Softmax(dtype="float32", name="probabilities")(x)
     return keras.Model(inputs, outputs, name=name)
-
-
-def _is_whole(number):
-    """Whether `number` counts things: an int of Python or NumPy, but not True."""
-    return hasattr(number, "__index__") and not isinstance(number, bool)
-
-
-def _is_image_shape(shape):
-    if not isinstance(shape, (tuple, list)) or len(shape) != 3:
-        return False
-    height, width, channels = shape
-    sides = all(s is None or (_is_whole(s) and s > 0) for s in (height, width))
-    return sides and _is_whole(channels) and channels in (1, 3)

@@ -1,8 +1,8 @@
 """CapsNet: neurons in groups, and parts that vote for the whole that they belong to.
 
 Sabour, Frosst and Hinton, "Dynamic Routing Between Capsules", NeurIPS 2017,
-https://arxiv.org/abs/1710.09829 (figure 1 the network, figure 2 the decoder, procedure
-1 the routing, equation 4 the loss).
+https://arxiv.org/abs/1710.09829 (figure 1 the network, procedure 1 the routing,
+equation 4 the loss).
 
 A capsule is a short vector. Its direction says how a thing looks (its pose), its length
 from 0 to 1 how sure the network is that the thing is there. What differs here from the
@@ -13,7 +13,8 @@ another, and `MarginLoss` is a loss for lengths.
 import keras
 from keras import layers, ops
 
-from cnnkit.models.blocks import check_classes, check_fixed, check_sides, pixels
+from cnnkit.models.blocks import pixels
+from cnnkit.models.checks import check_classes, check_fixed, check_sides
 
 PART_SIZE, PARTS = 8, 32  # a primary capsule has 8 numbers, a position 32 capsules
 CLASS_SIZE = 16
@@ -79,72 +80,6 @@ def capsnet(*, num_classes=10, input_shape=(28, 28, 1)):
     return keras.Model(inputs, outputs, name="capsnet")
 
 
-def capsnet_with_reconstruction(*, num_classes=10, input_shape=(28, 28, 1)):
-    """Builds an untrained capsule network that also draws what it has seen.
-
-    Three dense layers draw the picture again from the capsule of one class. So it
-    must know how its digit looks, and not only that it is there. The paper counts the
-    sum of squared errors with 0.0005; Keras has their mean, over 784 numbers here:
-
-        model.compile(
-            "adam",
-            {"logits": MarginLoss(), "reconstruction": "mean_squared_error"},
-            loss_weights={"logits": 1, "reconstruction": 0.0005 * 784},
-            metrics={"probabilities": "accuracy"},
-        )
-        answers = {"logits": labels, "probabilities": labels}
-        answers["reconstruction"] = images / 255
-        model.fit({"pixels": images, "label": labels}, answers)
-
-    Afterwards `keras.Model(model.get_layer("pixels").output,
-    model.get_layer("probabilities").output)` is the classifier alone.
-
-    Args:
-        num_classes: as for `capsnet`.
-        input_shape: as for `capsnet`.
-
-    Returns:
-        An uncompiled `keras.Model` from {"pixels": as for `capsnet`, "label": int,
-        shape (batch,), the class whose capsule draws} to {"logits", "probabilities":
-        as in `capsnet`, "reconstruction": shape (batch, height, width, channels), in
-        [0, 1]}.
-
-    Raises:
-        ValueError: as for `capsnet`.
-
-    Example:
-        >>> model = capsnet_with_reconstruction()
-        >>> model.count_params()
-        8215568
-    """
-    classifier = capsnet(num_classes=num_classes, input_shape=input_shape)
-    label = keras.Input((), dtype="int32", name="label")
-    x = layers.CategoryEncoding(num_classes, output_mode="one_hot", name="mask")(label)
-    x = layers.Reshape((num_classes, 1), name="mask_column")(x)
-    poses = classifier.get_layer("poses").output
-    x = layers.Multiply(name="masked_poses")([poses, x])  # all zero but one capsule
-    x = layers.Flatten(name="decoder_input")(x)
-    x = layers.Dense(512, activation="relu", name="decoder_1")(x)
-    x = layers.Dense(1024, activation="relu", name="decoder_2")(x)
-    height, width, channels = input_shape
-    x = layers.Dense(
-        height * width * channels,
-        activation="sigmoid",
-        dtype="float32",
-        name="decoder_3",
-    )(x)
-    picture = layers.Reshape(tuple(input_shape), dtype="float32", name="reconstruction")
-    return keras.Model(
-        {"pixels": classifier.input, "label": label},
-        {
-            "logits": classifier.get_layer("logits").output,
-            "probabilities": classifier.output,
-            "reconstruction": picture(x),
-        },
-        name="capsnet_with_reconstruction",
-    )
-
-
 def squash(vectors):
     """Shortens vectors to a length in [0, 1), and keeps their direction (equation 1).
 
@@ -195,8 +130,8 @@ class Squash(layers.Layer):
 class Capsules(layers.Layer):
     """Capsules that listen to all capsules below: (b, parts, n) to (b, count, size).
 
-    Every pair of a part and a capsule has its own matrix. It turns the pose of the
-    part (a stroke) into a vote for the pose of the whole (a digit).
+    Each pair of a part and a capsule has a matrix. It turns the pose of the part (a
+    stroke) into a vote for the pose of the whole (a digit).
 
     Args:
         count: int, number of capsules.
@@ -226,6 +161,13 @@ class Capsules(layers.Layer):
         """Returns the capsules that the parts agree on."""
         votes = ops.einsum("bpn,pncs->bpcs", poses, self.matrices)
         return route(votes, self.iterations)
+
+    def multiply_adds(self):
+        """Returns those for one picture: of the votes, and of the rounds of routing."""
+        parts, part_size, _, _ = self.matrices.shape
+        # A round sums the votes; all but the last then compare each with the sum.
+        uses = part_size + 2 * self.iterations - 1
+        return parts * self.count * self.size * uses
 
     def get_config(self):
         """Returns what builds the layer again."""

@@ -6,7 +6,8 @@ https://arxiv.org/abs/1612.08242 (table 6 gives the stages below).
 
 from keras import layers
 
-from cnnkit.models.blocks import check_sides, classify, conv_bn, pixels
+from cnnkit.models.blocks import classify, conv_bn, pixels
+from cnnkit.models.checks import check_sides
 
 # The output channels of each convolution; a 2x2 pooling stands between two stages.
 # Windows of 3x3 and 1x1 take turns: 1x1 halves the channels, so that the next 3x3 is

@@ -12,16 +12,14 @@ fine-tuning here.
 
 import math
 
-from keras import initializers, layers
+from keras import layers
 
-from cnnkit.models.blocks import (
-    check_sides,
-    classify,
+from cnnkit.models.blocks import classify, pixels, squeeze_excite
+from cnnkit.models.checks import check_sides, check_variant
+from cnnkit.models.mobile_blocks import (
     mobile_conv_bn,
-    mobile_norm,
+    mobile_depthwise_bn,
     multiple_of_8,
-    pixels,
-    squeeze_excite,
 )
 
 # variant: (width, depth, resolution in pixels, dropout): the rule, as it was rounded
@@ -73,11 +71,7 @@ def efficientnet(variant="b0", *, num_classes=1000, input_shape=None):
         >>> model.get_layer("features").output.shape
         (None, 2, 2, 1280)
     """
-    if variant not in VARIANTS:
-        raise ValueError(
-            f"`variant` must be one of {sorted(VARIANTS)}. "
-            f"Received: variant={variant!r}"
-        )
+    check_variant("variant", variant, VARIANTS)
     width, depth, resolution, dropout = VARIANTS[variant]
     if input_shape is None:
         input_shape = (resolution, resolution, 3)
@@ -129,16 +123,7 @@ def mbconv_block(x, filters, strides=1, *, expansion, kernel_size, drop, name):
     if expansion > 1:
         x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
         x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
-    x = layers.DepthwiseConv2D(
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        # "fan_out" is the size of the window: each output sees one channel.
-        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_depthwise_conv",
-    )(x)
-    x = mobile_norm(x, name=f"{name}_depthwise")
+    x = mobile_depthwise_bn(x, kernel_size, strides, name=f"{name}_depthwise")
     x = layers.Activation("swish", name=f"{name}_depthwise_swish")(x)
     x = squeeze_excite(x, squeezed, name=f"{name}_se")
     x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")

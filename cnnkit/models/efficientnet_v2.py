@@ -15,16 +15,11 @@ some fine-tuning here.
 
 import math
 
-from keras import initializers, layers
+from keras import layers
 
-from cnnkit.models.blocks import (
-    check_sides,
-    classify,
-    mobile_conv_bn,
-    mobile_norm,
-    pixels,
-    squeeze_excite,
-)
+from cnnkit.models.blocks import classify, pixels, squeeze_excite
+from cnnkit.models.checks import check_sides, check_variant
+from cnnkit.models.mobile_blocks import mobile_conv_bn, mobile_depthwise_bn
 
 # variant: (width, depth, resolution in pixels)
 VARIANTS = {
@@ -70,11 +65,7 @@ def efficientnet_v2(variant="b0", *, num_classes=1000, input_shape=None):
         >>> model.get_layer("features").output.shape
         (None, 2, 2, 1280)
     """
-    if variant not in VARIANTS:
-        raise ValueError(
-            f"`variant` must be one of {sorted(VARIANTS)}. "
-            f"Received: variant={variant!r}"
-        )
+    check_variant("variant", variant, VARIANTS)
     width, depth, resolution = VARIANTS[variant]
     if input_shape is None:
         input_shape = (resolution, resolution, 3)
@@ -151,16 +142,7 @@ def mbconv_block(x, filters, strides=1, *, expansion, drop, name):
     squeezed = max(1, x.shape[-1] // 4)  # a quarter of what comes in, not of the inner
     x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
     x = layers.Activation("swish", name=f"{name}_expand_swish")(x)
-    x = layers.DepthwiseConv2D(
-        3,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        # "fan_out" is the size of the window: each output sees one channel.
-        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_depthwise_conv",
-    )(x)
-    x = mobile_norm(x, name=f"{name}_depthwise")
+    x = mobile_depthwise_bn(x, 3, strides, name=f"{name}_depthwise")
     x = layers.Activation("swish", name=f"{name}_depthwise_swish")(x)
     x = squeeze_excite(x, squeezed, name=f"{name}_se")
     x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")

@@ -1,17 +1,15 @@
 """GoogLeNet: look with several window sizes at once, and join what they see.
 
-`googlenet` is Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and
-Rabinovich, "Going Deeper with Convolutions", CVPR 2015,
-https://arxiv.org/abs/1409.4842 (table 1 gives the rows below). `googlenet_cifar` is
-the small Inception of Zhang, Bengio, Hardt, Recht and Vinyals, "Understanding Deep
-Learning Requires Rethinking Generalization", ICLR 2017,
-https://arxiv.org/abs/1611.03530 (appendix A, figure 3).
+Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and Rabinovich, "Going
+Deeper with Convolutions", CVPR 2015, https://arxiv.org/abs/1409.4842 (table 1 gives the
+rows below).
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from cnnkit.models.blocks import check_sides, classify, conv_bn, pixels
+from cnnkit.models.blocks import classify, conv_relu, pixels, response_norm
+from cnnkit.models.checks import check_image_shape, check_sides
 
 # row: filters of (1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection)
 ROWS = {
@@ -26,13 +24,9 @@ ROWS = {
     "5b": (384, 192, 384, 48, 128, 128),
 }
 ROWS_WITH_HEADS = ("4a", "4d")
-
-# stage: (filters of the layer that opens it, (1x1, 3x3) filters of each block)
-SMALL_STAGES = {
-    1: (96, ((32, 32), (32, 48))),
-    2: (80, ((112, 48), (96, 64), (80, 80), (48, 96))),
-    3: (96, ((176, 160), (176, 160))),
-}
+# Of the response normalisation, as in Caffe's GoogLeNet: k, and alpha for the mean of
+# five squares, where the layer has their sum.
+OFFSET, STRENGTH = 1, 1e-4 / 5
 
 
 def googlenet(*, num_classes=1000, input_shape=(224, 224, 3)):
@@ -64,10 +58,10 @@ def googlenet(*, num_classes=1000, input_shape=(224, 224, 3)):
     x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
     x = conv_relu(x, 64, 7, strides=2, padding="valid", name="conv1")
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="conv1_pool")(x)
-    x = local_response_norm(x, name="conv1_norm")
+    x = response_norm(x, OFFSET, STRENGTH, name="conv1_norm_out")
     x = conv_relu(x, 64, 1, name="conv2_reduce")
     x = conv_relu(x, 192, 3, name="conv2")
-    x = local_response_norm(x, name="conv2_norm")
+    x = response_norm(x, OFFSET, STRENGTH, name="conv2_norm_out")
 
     for row, widths in ROWS.items():
         if row.endswith("a"):  # each stage opens with a halving
@@ -113,7 +107,7 @@ def googlenet_with_auxiliary_heads(*, num_classes=1000, input_shape=(224, 224, 3
         >>> model.output_names
         ['probabilities', 'head_4a_probabilities', 'head_4d_probabilities']
     """
-    pixels(input_shape)  # refuses what is no image shape
+    check_image_shape(input_shape)
     if any(side is None or side < 65 for side in input_shape[:2]):
         raise ValueError(
             "The two heads pool with windows of 5x5 and then flatten, so they need a "
@@ -133,43 +127,6 @@ def googlenet_with_auxiliary_heads(*, num_classes=1000, input_shape=(224, 224, 3
     return keras.Model(
         model.input, [model.output, *heads], name="googlenet_with_auxiliary_heads"
     )
-
-
-def googlenet_cifar(*, num_classes=10, input_shape=(28, 28, 3)):
-    """Builds an untrained small Inception net, for pictures of about 28 pixels.
-
-    Args:
-        num_classes: int, width of the output, at least 2.
-        input_shape: (height, width, channels); height and width are at least 8
-            pixels, or None to accept any size; channels is 3 or 1.
-
-    Returns:
-        An uncompiled `keras.Model` from float pixels in [0, 255], shape
-        (batch, height, width, channels), to probabilities, shape
-        (batch, num_classes). Its layer "features" has shape
-        (batch, ceil(height / 4), ceil(width / 4), 336).
-
-    Raises:
-        ValueError: the input is under 8 pixels or is no image shape, or
-            `num_classes` is under 2.
-
-    Example:
-        >>> model = googlenet_cifar(input_shape=(28, 28, 1))
-        >>> model.get_layer("features").output.shape
-        (None, 7, 7, 336)
-    """
-    inputs, x = pixels(input_shape)
-    check_sides(input_shape, 8, "enlarge the pictures")
-
-    for stage, (filters, blocks) in SMALL_STAGES.items():
-        if stage == 1:
-            x = conv_bn(x, filters, 3, name="stem")
-        else:
-            x = downsample_block(x, filters, name=f"stage{stage}_down")
-        for i, widths in enumerate(blocks, start=1):
-            x = small_inception_block(x, widths, name=f"stage{stage}_block{i}")
-
-    return classify(inputs, x, num_classes, name="googlenet_cifar")
 
 
 def inception_block(x, widths, *, name):
@@ -211,75 +168,3 @@ def auxiliary_head(x, num_classes, *, name):
     x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
     x = layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x)
     return layers.Softmax(dtype="float32", name=f"{name}_probabilities")(x)
-
-
-def local_response_norm(x, *, name):
-    """Divides each value by the strength of 5 channels around it: the shape stays.
-
-    x / (1 + alpha * m)**0.75, where m is the mean square of the channel, the two
-    before it and the two after it; beyond the first and the last there are zeros. The
-    formula is from AlexNet (2012, section 3.3), in the form and with the constants of
-    Caffe's GoogLeNet. There alpha is 1e-4, for pixels up to 255. Ours are 127.5 times
-    smaller and their squares 127.5**2 times, so alpha is so much larger.
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        name: str, prefix of the layers' names; the last one is `name` + "_out".
-    """
-    channels = x.shape[-1]
-    squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (2, 2)))
-    neighbours = [squares[..., i : i + channels] for i in range(5)]
-    mean = layers.Average(name=f"{name}_mean")(neighbours)
-    scale = ops.power(1 + 1e-4 * 127.5**2 * mean, -0.75)
-    return layers.Multiply(name=f"{name}_out")([x, scale])
-
-
-def conv_relu(x, filters, kernel_size, *, strides=1, padding="same", name):
-    """A convolution with bias and ReLU: (h, w, c) to (h/s, w/s, filters).
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        filters: int, channels of the output.
-        kernel_size: int, height and width of the window in pixels.
-        strides: int, s, pixels that the window moves each time.
-        padding: "same" or "valid", whether zeros are put around the map.
-        name: str, name of the layer.
-    """
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding=padding,
-        activation="relu",
-        kernel_initializer="he_normal",  # keeps the variance through a ReLU
-        name=name,
-    )(x)
-
-
-def small_inception_block(x, widths, *, name):
-    """A 1x1 and a 3x3 convolution side by side: (h, w, c) to (h, w, sum of widths).
-
-    Args:
-        x: tensor, shape (batch, h, w, c).
-        widths: two int, filters of the 1x1 and of the 3x3 convolution.
-        name: str, prefix of the layers' names; the last one is `name` + "_out".
-    """
-    by_one = conv_bn(x, widths[0], 1, name=f"{name}_1x1")
-    by_three = conv_bn(x, widths[1], 3, name=f"{name}_3x3")
-    return layers.Concatenate(name=f"{name}_out")([by_one, by_three])
-
-
-def downsample_block(x, filters, *, name):
-    """Halves by convolution and by pooling: (h, w, c) to (h/2, w/2, filters + c).
-
-    Args:
-        x: tensor, shape (batch, h, w, c), not negative: the zeros around it must not
-            win in the pooling.
-        filters: int, channels that the convolution adds.
-        name: str, prefix of the layers' names; the last one is `name` + "_out".
-    """
-    learnt = conv_bn(x, filters, 3, strides=2, name=f"{name}_3x3")
-    # Padded like the convolution, so that both paths look at the same places.
-    pooled = layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(x)
-    pooled = layers.MaxPooling2D(3, strides=2, name=f"{name}_pool")(pooled)
-    return layers.Concatenate(name=f"{name}_out")([learnt, pooled])

@@ -134,6 +134,11 @@ class GraphConvolution(layers.Layer):
         messages = ops.matmul(nodes, self.kernel)
         return ops.matmul(adjacency, messages)
 
+    def multiply_adds(self):
+        """Returns those for one picture: of nodes x weights, and adjacency x that."""
+        nodes, numbers = len(self.adjacency), self.kernel.shape[0]
+        return nodes * numbers * self.units + nodes * nodes * self.units
+
     def get_config(self):
         """Returns what builds the layer again."""
         adjacency = self.adjacency.tolist()

@@ -11,17 +11,14 @@ Weights of keras.applications fit with `set_weights`, in their order. Its last k
 version 1 has shape (1, 1, c, k), because it is a convolution: give kernel[0, 0].
 """
 
-import numbers
+from keras import layers
 
-from keras import initializers, layers
-
-from cnnkit.models.blocks import (
-    check_sides,
-    classify,
+from cnnkit.models.blocks import classify, pixels
+from cnnkit.models.checks import check_sides, check_width
+from cnnkit.models.mobile_blocks import (
     mobile_conv_bn,
-    mobile_norm,
+    mobile_depthwise_bn,
     multiple_of_8,
-    pixels,
 )
 
 # version: for each stage (expansion, channels, blocks, strides of the first block)
@@ -73,48 +70,48 @@ def mobilenet(version=1, *, width=1.0, num_classes=1000, input_shape=(224, 224, 
         >>> model.get_layer("features").output.shape
         (None, 3, 3, 1280)
     """
-    _check(version, width)
     inputs, x = pixels(input_shape)
     check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
-    x = _feature_map(x, version, width, early_strides=2)
+    x = feature_map(x, version, width, early_strides=2)
     return classify(inputs, x, num_classes, name=f"mobilenet_v{version}")
 
 
-def mobilenet_cifar(version=2, *, width=1.0, num_classes=10, input_shape=(32, 32, 3)):
-    """Builds an untrained MobileNet classifier for small pictures, such as 28 pixels.
-
-    The stages are those of `mobilenet`. Only the first convolution and the first stage
-    that halves keep the size of the map, as is usual for the 32 pixels of CIFAR-10:
-    five halvings would leave a single position.
+def feature_map(x, version, width, early_strides):
+    """From scaled pixels to "features": (h, w, 3 or 1) to about (h/32, w/32, c).
 
     Args:
-        version: int, 1 (separable blocks) or 2 (inverted residual blocks).
+        x: tensor, shape (batch, h, w, 3 or 1), the scaled pictures.
+        version: int, a key of `VARIANTS`.
         width: float from 0.05 to 4, multiplies the channels of every layer.
-        num_classes: int, width of the output.
-        input_shape: (height, width, channels); height and width are at least 8
-            pixels, or None to accept any size; channels is 3 or 1.
-
-    Returns:
-        An uncompiled `keras.Model` from float pixels in [0, 255], shape
-        (batch, height, width, channels), to probabilities, shape
-        (batch, num_classes). Its layer "features" has shape (batch, h, w, c) with the
-        channels of `mobilenet` and h = height // 8 in version 1, ceil(height / 8) in
-        version 2.
+        early_strides: int, 2, or 1 to leave out the first two halvings.
 
     Raises:
-        ValueError: `version` is not in `VARIANTS`, `width` is out of range, the input
-            is under 8 pixels or is no image shape, or `num_classes` is under 2.
-
-    Example:
-        >>> model = mobilenet_cifar(2, width=0.5, input_shape=(28, 28, 1))
-        >>> model.get_layer("features").output.shape
-        (None, 4, 4, 1280)
+        ValueError: `version` is not in `VARIANTS` or `width` is out of range.
     """
-    _check(version, width)
-    inputs, x = pixels(input_shape)
-    check_sides(input_shape, 8, "enlarge the pictures")
-    x = _feature_map(x, version, width, early_strides=1)
-    return classify(inputs, x, num_classes, name=f"mobilenet_v{version}_cifar")
+    if version not in VARIANTS:
+        raise ValueError(
+            "`version` must be 1 or 2; the third is `mobilenet_v3`. "
+            f"Received: version={version!r}"
+        )
+    check_width(width)
+    x = mobile_conv_bn(x, _scaled(32, version, width), 3, early_strides, name="stem")
+    x = layers.ReLU(6.0, name="stem_relu")(x)
+    for stage, row in enumerate(VARIANTS[version], start=1):
+        expansion, channels, num_blocks, strides = row
+        filters = _scaled(channels, version, width)
+        for i in range(1, num_blocks + 1):
+            step = 1 if i > 1 else early_strides if stage == 2 else strides
+            name = f"stage{stage}_block{i}"
+            if version == 1:
+                x = separable_block(x, filters, step, name=name)
+            else:
+                x = inverted_residual_block(
+                    x, filters, step, expansion=expansion, name=name
+                )
+    if version == 2:  # a thin network keeps all 1280 features (section 6.1)
+        x = mobile_conv_bn(x, _scaled(1280, version, max(width, 1)), 1, name="top")
+        x = layers.ReLU(6.0, name="top_relu")(x)
+    return x
 
 
 def separable_block(x, filters, strides=1, *, name):
@@ -134,7 +131,8 @@ def separable_block(x, filters, strides=1, *, name):
         # odd ones "same" pads all four sides, and the published weights expect this.
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
         padding = "valid"
-    x = _depthwise(x, strides, padding=padding, name=f"{name}_depthwise")
+    x = mobile_depthwise_bn(x, 3, strides, padding=padding, name=f"{name}_depthwise")
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
     x = mobile_conv_bn(x, filters, 1, name=f"{name}_pointwise")
     return layers.ReLU(6.0, name=f"{name}_pointwise_relu")(x)
 
@@ -157,48 +155,12 @@ def inverted_residual_block(x, filters, strides=1, *, expansion, name):
     if expansion > 1:
         x = mobile_conv_bn(x, expansion * x.shape[-1], 1, name=f"{name}_expand")
         x = layers.ReLU(6.0, name=f"{name}_expand_relu")(x)
-    x = _depthwise(x, strides, padding="same", name=f"{name}_depthwise")
+    x = mobile_depthwise_bn(x, 3, strides, name=f"{name}_depthwise")
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
     x = mobile_conv_bn(x, filters, 1, name=f"{name}_project")
     if strides == 1 and shortcut.shape[-1] == filters:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
-
-
-def _feature_map(x, version, width, early_strides):
-    """From scaled pixels to "features"; the first two halvings take `early_strides`."""
-    x = mobile_conv_bn(x, _scaled(32, version, width), 3, early_strides, name="stem")
-    x = layers.ReLU(6.0, name="stem_relu")(x)
-    for stage, row in enumerate(VARIANTS[version], start=1):
-        expansion, channels, num_blocks, strides = row
-        filters = _scaled(channels, version, width)
-        for i in range(1, num_blocks + 1):
-            step = 1 if i > 1 else early_strides if stage == 2 else strides
-            name = f"stage{stage}_block{i}"
-            if version == 1:
-                x = separable_block(x, filters, step, name=name)
-            else:
-                x = inverted_residual_block(
-                    x, filters, step, expansion=expansion, name=name
-                )
-    if version == 2:  # a thin network keeps all 1280 features (section 6.1)
-        x = mobile_conv_bn(x, _scaled(1280, version, max(width, 1)), 1, name="top")
-        x = layers.ReLU(6.0, name="top_relu")(x)
-    return x
-
-
-def _depthwise(x, strides, *, padding, name):
-    x = layers.DepthwiseConv2D(
-        3,
-        strides=strides,
-        padding=padding,
-        use_bias=False,
-        # "fan_out" is 9 here. "fan_in" would be 9 times the channels, although each
-        # output sees one channel: values so small that the epsilon below would count.
-        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_conv",
-    )(x)
-    x = mobile_norm(x, name=name)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
 def _scaled(channels, version, width):
@@ -206,16 +168,3 @@ def _scaled(channels, version, width):
     if version == 1:
         return int(channels * width)
     return multiple_of_8(channels * width)
-
-
-def _check(version, width):
-    if version not in VARIANTS:
-        raise ValueError(
-            "`version` must be 1 or 2; the third is `mobilenet_v3`. "
-            f"Received: version={version!r}"
-        )
-    if not isinstance(width, numbers.Real) or not 0.05 <= width <= 4:
-        raise ValueError(
-            "`width` multiplies the channels, so it must be a number from 0.05 to 4, "
-            f"such as 0.25, 0.5, 0.75 or 1. Received: width={width!r}"
-        )

@@ -10,18 +10,14 @@ after the pooling have shape (1, 1, c, k), because they are convolutions: give
 kernel[0, 0], shape (c, k).
 """
 
-import numbers
+from keras import layers
 
-from keras import initializers, layers
-
-from cnnkit.models.blocks import (
-    check_sides,
-    decide,
+from cnnkit.models.blocks import decide, pixels, squeeze_excite
+from cnnkit.models.checks import check_sides, check_variant, check_width
+from cnnkit.models.mobile_blocks import (
     mobile_conv_bn,
-    mobile_norm,
+    mobile_depthwise_bn,
     multiple_of_8,
-    pixels,
-    squeeze_excite,
 )
 
 # size: (channels of the hidden layer, blocks), and for each block
@@ -95,7 +91,8 @@ def mobilenet_v3(
         >>> model.get_layer("features").output.shape
         (None, 2, 2, 576)
     """
-    _check(size, width)
+    check_variant("size", size, VARIANTS)
+    check_width(width)
     inputs, x = pixels(input_shape)
     check_sides(input_shape, 32, "enlarge the pictures, or take `mobilenet_cifar`")
     hidden, rows = VARIANTS[size]
@@ -150,16 +147,7 @@ def inverted_residual_block(
     if expanded != x.shape[-1]:
         x = mobile_conv_bn(x, expanded, 1, name=f"{name}_expand")
         x = layers.Activation(activation, name=f"{name}_expand_{activation}")(x)
-    x = layers.DepthwiseConv2D(
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        # "fan_out" is the size of the window: each output sees one channel.
-        depthwise_initializer=initializers.VarianceScaling(2.0, mode="fan_out"),
-        name=f"{name}_depthwise_conv",
-    )(x)
-    x = mobile_norm(x, name=f"{name}_depthwise")
+    x = mobile_depthwise_bn(x, kernel_size, strides, name=f"{name}_depthwise")
     x = layers.Activation(activation, name=f"{name}_depthwise_{activation}")(x)
     if excite:
         x = squeeze_excite(
@@ -169,15 +157,3 @@ def inverted_residual_block(
     if strides == 1 and shortcut.shape[-1] == filters:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
-
-
-def _check(size, width):
-    if size not in VARIANTS:
-        raise ValueError(
-            f"`size` must be one of {sorted(VARIANTS)}. Received: size={size!r}"
-        )
-    if not isinstance(width, numbers.Real) or not 0.05 <= width <= 4:
-        raise ValueError(
-            "`width` multiplies the channels, so it must be a number from 0.05 to 4, "
-            f"such as 0.75 or 1. Received: width={width!r}"
-        )

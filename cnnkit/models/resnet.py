@@ -6,7 +6,8 @@ https://arxiv.org/abs/1512.03385 (table 1 gives the variants below).
 
 from keras import layers
 
-from cnnkit.models.blocks import check_sides, classify, conv_bn, pixels
+from cnnkit.models.blocks import classify, conv_bn, pixels
+from cnnkit.models.checks import check_sides, check_variant
 
 # depth: (block, blocks in each of the four stages)
 VARIANTS = {
@@ -42,10 +43,7 @@ def resnet(depth=50, *, num_classes=1000, input_shape=(224, 224, 3)):
         >>> model.output_shape
         (None, 10)
     """
-    if depth not in VARIANTS:
-        raise ValueError(
-            f"`depth` must be one of {sorted(VARIANTS)}. Received: depth={depth!r}"
-        )
+    check_variant("depth", depth, VARIANTS)
     inputs, x = pixels(input_shape)
     check_sides(input_shape, 32, "enlarge the pictures, or take `resnet_cifar`")
     block_name, stage_sizes = VARIANTS[depth]

@@ -12,7 +12,8 @@ A 2x2 of the same depth, shortcuts yes or no and batch normalisation yes or no:
 
 from keras import layers
 
-from cnnkit.models.blocks import check_sides, classify, conv_bn, pixels
+from cnnkit.models.blocks import classify, conv_bn, pixels
+from cnnkit.models.checks import check_sides
 
 # 6n + 2 layers: the stem, three stages of n blocks of two convolutions, the dense
 # layer. Table 6 has 20, 32, 44, 56, 110 and 1202; 8 and 14 make quick trials.

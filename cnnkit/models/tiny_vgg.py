@@ -8,7 +8,8 @@ draws each layer below.
 
 from keras import layers
 
-from cnnkit.models.blocks import check_fixed, check_sides, decide, pixels
+from cnnkit.models.blocks import decide, pixels
+from cnnkit.models.checks import check_fixed, check_sides
 
 
 def tiny_vgg(*, num_classes=10, input_shape=(64, 64, 3)):

@@ -6,7 +6,8 @@ Recognition", ICLR 2015, https://arxiv.org/abs/1409.1556 (table 1, columns A, B,
 
 from keras import layers
 
-from cnnkit.models.blocks import check_fixed, check_sides, classify, decide, pixels
+from cnnkit.models.blocks import classify, conv_relu, decide, dense_relu, pixels
+from cnnkit.models.checks import check_fixed, check_sides, check_variant
 
 # depth: convolutions in each of the five stages
 VARIANTS = {
@@ -46,7 +47,7 @@ def vgg(depth=16, *, num_classes=1000, input_shape=(224, 224, 3)):
         >>> model.get_layer("features").output.shape
         (None, 1, 1, 512)
     """
-    _check_depth(depth)
+    check_variant("depth", depth, VARIANTS)
     inputs, x = pixels(input_shape)
     check_fixed(input_shape, "`vgg_pooled`")
     check_sides(
@@ -56,9 +57,7 @@ def vgg(depth=16, *, num_classes=1000, input_shape=(224, 224, 3)):
     x = layers.Identity(name="features")(x)
     x = layers.Flatten(name="flatten")(x)
     for name in ("hidden", "pooled"):
-        x = layers.Dense(
-            4096, activation="relu", kernel_initializer="he_normal", name=name
-        )(x)
+        x = dense_relu(x, 4096, name=name)
         x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
     return decide(inputs, x, num_classes, name=f"vgg{depth}")
 
@@ -92,7 +91,7 @@ def vgg_pooled(depth=16, *, num_classes=1000, input_shape=(224, 224, 3)):
         >>> model.get_layer("features").output.shape
         (None, 1, 1, 512)
     """
-    _check_depth(depth)
+    check_variant("depth", depth, VARIANTS)
     inputs, x = pixels(input_shape)
     # 17 pixels go 9, 5, 3, 2, 1; with 16 the last halving would halve nothing.
     check_sides(input_shape, 17, "enlarge the pictures, or take `alexnet_cifar`")
@@ -112,23 +111,6 @@ def five_stages(x, depth, *, padding):
     for stage, num_convs in enumerate(VARIANTS[depth], start=1):
         filters = min(64 * 2 ** (stage - 1), 512)
         for i in range(1, num_convs + 1):
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                activation="relu",
-                # No batch normalisation corrects the scale on the way. This start
-                # keeps the variance through each ReLU, so that the sixteenth layer
-                # still feels the picture; with Keras' default it would fade out.
-                kernel_initializer="he_normal",
-                name=f"stage{stage}_conv{i}",
-            )(x)
+            x = conv_relu(x, filters, 3, name=f"stage{stage}_conv{i}")
         x = layers.MaxPooling2D(2, padding=padding, name=f"stage{stage}_pool")(x)
     return x
-
-
-def _check_depth(depth):
-    if depth not in VARIANTS:
-        raise ValueError(
-            f"`depth` must be one of {sorted(VARIANTS)}. Received: depth={depth!r}"
-        )
