@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from keras import layers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
+from references import without_random_start
 
-from cnnkit import plots
-from cnnkit.models import anatomy, resnet, small_cnn
+from cnnkit import models, plots
+from cnnkit.models import anatomy, kinds, resnet, small_cnn
 from cnnkit.plots.anatomy import stage_table
 
 applications = keras.applications
@@ -32,7 +33,8 @@ def rows_of(name):
     }
     build = builders.get(name, lambda: getattr(applications, name)(weights=None))
     # Keras leaves the size of MobileNetV3 open.
-    return anatomy.table(build(), (224, 224, 3) if "V3Small" in name else None)
+    with without_random_start():
+        return anatomy.table(build(), (224, 224, 3) if "V3Small" in name else None)
 
 
 # Each layer by hand: (name, output, parameters, multiply-adds, field, stride).
@@ -215,6 +217,64 @@ def test_receptive_fields_of_alexnet_are_those_of_the_distill_article():
     assert fields[names].tolist() == [11, 19, 51, 99, 131, 163, 195]
 
 
+def closed_form(steps):
+    """The fields 1 + sum of (window - 1) * (product of the strides before)."""
+    field, stride, fields = 1, 1, []
+    for window, step in steps:
+        field += (window - 1) * stride
+        stride *= step
+        fields.append(field)
+    return fields
+
+
+# (layer, window, stride) on the longest path.
+ALEXNET = [("conv1", 11, 4), ("norm1", 1, 1), ("pool1", 3, 2), ("conv2", 5, 1)]
+ALEXNET += [("norm2", 1, 1), ("pool2", 3, 2), ("conv3", 3, 1), ("conv4", 3, 1)]
+ALEXNET += [("conv5", 3, 1), ("features", 3, 2)]
+GOOGLENET = [("conv1", 7, 2), ("conv1_pool", 3, 2), ("conv1_norm_out", 1, 1)]
+GOOGLENET += [("conv2", 3, 1), ("conv2_norm_out", 1, 1)]
+for stage, rows in (("3", "ab"), ("4", "abcde"), ("5", "ab")):
+    GOOGLENET += [(f"stage{stage}_pool", 3, 2)]
+    GOOGLENET += [(f"inception_{stage}{row}_out", 5, 1) for row in rows]
+
+
+@pytest.mark.parametrize("side", [224, 227])
+@pytest.mark.parametrize(
+    "build, path", [(models.alexnet_pooled, ALEXNET), (models.googlenet, GOOGLENET)]
+)
+def test_response_normalisation_keeps_the_field(build, path, side):
+    rows = anatomy.table(build(input_shape=(side, side, 3)))
+    names, *steps = zip(*path, strict=True)
+    expected = closed_form(zip(*steps, strict=True))
+    assert rows.loc[list(names), "receptive_field"].tolist() == expected
+    assert rows["receptive_field"].notna().all()
+
+
+@pytest.mark.parametrize(
+    "pad_width, field",
+    [
+        (((0, 0), (0, 0), (0, 0), (2, 2)), 3),  # channels alone, as in AlexNet
+        (((0, 0), (1, 1), (0, 0), (0, 0)), math.nan),
+        (((0, 0), (0, 0), (0, 2), (0, 0)), math.nan),
+        (1, math.nan),
+    ],
+)
+def test_a_padding_that_moves_positions_is_not_pointwise(pad_width, field):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.ops.pad(layers.Conv2D(4, 3)(inputs), pad_width)
+    rows = anatomy.table(keras.Model(inputs, x))
+    np.testing.assert_equal(rows["receptive_field"].tolist(), [1, 3, field])
+
+
+def test_a_padding_of_tokens_moves_them_too():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Reshape((16, 3))(layers.MaxPooling2D(2)(inputs))
+    x = keras.ops.pad(x, ((0, 0), (9, 0), (0, 0)))
+    rows = anatomy.table(keras.Model(inputs, layers.Reshape((5, 5, 3))(x)))
+    fields = rows["receptive_field"].tolist()
+    np.testing.assert_equal(fields, [1, 2, 2, math.nan, math.nan])
+
+
 def two_paths(x):
     """Keras' "same" pads an even side behind, `ZeroPadding2D` on both sides."""
     left = layers.Conv2D(2, 3, 2, padding="same")(x)
@@ -294,6 +354,66 @@ def test_a_layer_of_unknown_kind_is_named_and_not_taken_for_0():
     assert totals["not_counted"] == ("own", "einsum")
     assert totals["multiply_adds"] == 6 * 6 * (3 * 3 * 3 * 4)
     assert totals["parameters"] == 112 + 148 + 8
+
+
+class Twice(layers.Layer):
+    """It says itself what it costs."""
+
+    def call(self, x):
+        return 2 * x
+
+    def multiply_adds(self):
+        return 48
+
+
+def test_a_layer_of_yours_may_say_what_it_costs():
+    inputs = keras.Input((4, 4, 3))
+    rows = anatomy.table(keras.Model(inputs, Twice(name="own")(inputs)))
+    assert rows.loc["own", "multiply_adds"] == 48
+    assert math.isnan(rows.loc["own", "receptive_field"])  # that it does not say
+    assert anatomy.totals(rows)["not_counted"] == ()
+
+
+def test_every_layer_of_ours_is_counted():
+    registered = keras.saving.get_custom_objects().values()
+    ours = [x for x in registered if x.__module__.startswith("cnnkit.models.")]
+    names = {x.__name__ for x in ours if issubclass(x, layers.Layer)}
+    assert {"Capsules", "GraphConvolution", "Positions"} <= names
+    counted = {x.__name__ for x in ours if hasattr(x, "multiply_adds")}
+    assert counted == {"Capsules", "GraphConvolution"}
+    assert names - counted <= kinds.FREE
+
+
+def test_capsules_cost_their_votes_and_the_rounds_of_routing():
+    rows = anatomy.table(models.capsnet())
+    convolutions = 20 * 20 * (9 * 9 * 256) + 6 * 6 * (9 * 9 * 256 * 256)
+    votes = 1152 * 10 * (8 * 16)  # a matrix for each pair of a part and a digit
+    sums, comparisons = 3 * (1152 * 10 * 16), 2 * (1152 * 10 * 16)
+    totals = anatomy.totals(rows)
+    assert totals["multiply_adds"] == convolutions + votes + sums + comparisons
+    assert totals["not_counted"] == ()
+    assert rows.loc["features", ["receptive_field", "stride"]].tolist() == [17, 2]
+    assert rows.loc["class_capsules", "receptive_field"] == math.inf
+
+
+def test_a_graph_convolution_is_two_products_of_matrices():
+    rows = anatomy.table(models.graph_net(input_shape=(28, 28, 1)))
+    patches, logits = 49 * (4 * 4 * 64), 64 * 10
+    layer = 49 * 64 * 64 + 49 * 49 * 64  # nodes x weights, adjacency x that
+    assert rows["multiply_adds"].sum() == patches + 3 * layer + logits
+    assert anatomy.totals(rows)["not_counted"] == ()
+
+
+def test_our_transformer_costs_what_that_of_torchvision_does():
+    with without_random_start():
+        rows = anatomy.table(models.vit("base"))
+    totals = anatomy.totals(rows)
+    assert totals["multiply_adds"] / 1e9 == pytest.approx(17.564, abs=0.0005)
+    assert totals["not_counted"] == ()
+    assert rows.loc[["positions", "features"], "receptive_field"].tolist() == [
+        16,
+        math.inf,
+    ]
 
 
 def test_models_inside_a_model_are_opened_and_shared_layers_count_once():

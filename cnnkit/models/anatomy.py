@@ -1,16 +1,9 @@
 """Anatomy: what each layer of a model costs, and how far it sees.
 
-Multiply-adds are counted as the literature counts them (He et al., 2016, table 1):
-those of convolutions, dense layers and attention, with the zeros of the padding.
-Biases, normalisation, activations, pooling and sums count 0.
-
-Receptive fields are those of Araujo, Norris and Sim, "Computing Receptive Fields of
-Convolutional Neural Networks", Distill, 2019,
-https://distill.pub/2019/computing-receptive-fields: all pixels that can have any
-influence. What would lie beyond the edge of the picture is not cut off.
+A model is walked through from its inputs to its outputs, with shapes in place of
+pictures. What is known of each kind of layer, and how it is counted, stands in `kinds`.
 """
 
-import inspect
 import math
 
 import keras
@@ -19,27 +12,7 @@ import pandas
 from keras import tree
 
 from cnnkit import plots
-
-# Keras' own layers and operations, by what they do with the positions of a map. Of a
-# kind that is in none of these lists we know nothing, and say so.
-POOLS = {"AveragePooling2D", "MaxPooling2D"}
-WINDOWS = POOLS | {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}
-EDGES = {"Cropping2D", "ZeroPadding2D"}
-GLOBAL = {"Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D"}
-GLOBAL |= {"GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization"}
-POINTWISE = set(
-    """
-    Abs Activation Add AlphaDropout Average BatchNormalization Cast Clip Concatenate
-    Cropping1D CustomScaleLayer Dense Divide Dropout ELU Exp GaussianDropout
-    GaussianNoise Gelu GetItem HardSigmoid HardSilu Identity LayerNormalization
-    LayerScale LeakyReLU Log Maximum Minimum Multiply Negative Normalization Pad PReLU
-    Power RMSNormalization ReLU Relu Relu6 Rescaling Sigmoid Silu Softmax
-    SpatialDropout1D SpatialDropout2D Split Sqrt Square StochasticDepth Subtract Tanh
-    TrueDivide UnitNormalization
-    """.split()
-)
-FREE = (POOLS | EDGES | GLOBAL | POINTWISE) - {"Dense"}
-FREE |= {"InputLayer", "Permute", "Reshape", "Resizing", "UpSampling2D"}
+from cnnkit.models import kinds
 
 
 def table(model, input_shape=None):
@@ -58,7 +31,8 @@ def table(model, input_shape=None):
         - kind: str, the class of the layer.
         - shape: tuple, its output without the batch.
         - parameters: int; a layer that is called twice has them in its first row.
-        - multiply_adds: for one picture; NaN where the kind is not known.
+        - multiply_adds: for one picture; NaN where the kind is not known. A layer of
+          yours may say it itself, with a method `multiply_adds()` that returns an int.
         - receptive_field: pixels of the side, or a tuple (height, width) where they
           differ. It may be more than the picture has. It is inf where each position
           sees every pixel (global pooling, Flatten, attention and what follows), and
@@ -144,14 +118,6 @@ def _input_shapes(model, input_shape):
     return given
 
 
-# A field is (low, high, stride), each for height and width: position i of a map sees
-# the pixels from low + i * stride to high + i * stride. Where it sees every pixel there
-# are no ends; where there is only one position, the stride is 0.
-PIXEL = (np.zeros(2), np.zeros(2), np.ones(2))
-ENDLESS = np.full(2, np.inf)
-UNKNOWN = tuple(np.full((3, 2), np.nan))
-
-
 class _Walk:
     """Sends shapes in place of pictures through a graph, and notes each layer."""
 
@@ -190,22 +156,20 @@ class _Walk:
             inner = self.go(layer, inputs, f"{prefix}{layer.name}/")
             self.mark(outputs, [self.origin[id(x)] for x in inner])
             return
-        kind = type(layer).__name__
-        # A class of yours may have a name of Keras and do something else.
-        known = kind if type(layer).__module__.startswith("keras.") else ""
         sources = tuple(self.origin[id(x)] for x in inputs)
         fields = [self.rows[source]["field"] for source in sources]
+        numbers = sum(kinds.product(x.shape[1:]) for x in outputs)
         seen = any(row["object"] is layer for row in self.rows)
         self.mark(outputs, [len(self.rows)] * len(outputs))
         self.rows.append(
             {
                 "layer": prefix + layer.name,
-                "kind": kind,
+                "kind": type(layer).__name__,
                 "shape": tuple(outputs[0].shape[1:]),
                 "parameters": 0 if seen else getattr(layer, "count_params", int)(),
-                "multiply_adds": _multiply_adds(layer, known, args, kwargs, outputs[0]),
-                "field": _see(layer, known, fields, inputs, outputs[0]),
-                "activation_bytes": 4 * sum(_product(x.shape[1:]) for x in outputs),
+                "multiply_adds": kinds.multiply_adds(layer, args, kwargs, outputs[0]),
+                "field": kinds.field(layer, fields, inputs, outputs[0]),
+                "activation_bytes": 4 * numbers,
                 "sources": sources,
                 "object": layer,
             }
@@ -227,71 +191,6 @@ class _Passage(keras.Operation):
         )
         self.walk.visit(self.layer, self.prefix, args, kwargs, tree.flatten(outputs))
         return outputs
-
-
-def _multiply_adds(layer, kind, args, kwargs, output):
-    """Those of one call; NaN for a kind of layer that is not known."""
-    if kind == "Dense" or kind.endswith(("Conv1D", "Conv2D", "Conv3D")):
-        return _kernel(layer) * _product(output.shape[1:-1])
-    if kind.endswith("DTranspose"):  # each position of the input writes a window
-        return _kernel(layer) * _product(args[0].shape[1:-1])
-    if kind == "MultiHeadAttention":
-        call = inspect.signature(layer.call).bind(*args, **kwargs).arguments
-        queries, values = (_product(call[x].shape[1:-1]) for x in ("query", "value"))
-        return (
-            queries * (_kernel(layer.query_dense) + _kernel(layer.output_dense))
-            + values * (_kernel(layer.key_dense) + _kernel(layer.value_dense))
-            + queries * values * layer.num_heads * (layer.key_dim + layer.value_dim)
-        )
-    return 0 if kind in FREE else math.nan
-
-
-def _kernel(layer):
-    return sum(_product(w.shape) for w in layer.weights if "kernel" in w.name)
-
-
-def _product(shape):
-    return math.prod(math.nan if side is None else side for side in shape)
-
-
-def _see(layer, kind, fields, inputs, output):
-    """The field of a layer's output, from those of its inputs."""
-    if not fields:
-        return PIXEL if kind == "InputLayer" and len(output.shape) == 4 else UNKNOWN
-    low, high, stride = field = _join(fields)
-    same_places = output.shape[1:-1] in [x.shape[1:-1] for x in inputs]
-    if kind in POINTWISE:  # but a part of a map may lie anywhere in it
-        return field if same_places or len(output.shape) != 4 else UNKNOWN
-    if kind in GLOBAL or kind == "MultiHeadAttention":
-        return -ENDLESS, ENDLESS, stride if same_places else np.zeros(2)
-    if kind == "Reshape":  # a map to tokens: each keeps its patch
-        same_channels = inputs[0].shape[-1] == output.shape[-1]
-        return field if same_channels or not stride.any() else UNKNOWN
-    if kind in EDGES:
-        sign = 1 if kind == "ZeroPadding2D" else -1
-        edges = layer.padding if sign == 1 else layer.cropping
-        first = sign * np.array(edges)[:, 0] * stride
-        return low - first, high - first, stride
-    if kind in WINDOWS:
-        size = np.array(layer.pool_size if kind in POOLS else layer.kernel_size)
-        reach = (size - 1) * np.array(getattr(layer, "dilation_rate", (1, 1)))
-        step, before = np.array(layer.strides), 0
-        if layer.padding == "same":  # the larger half of the zeros stands behind
-            sides = np.array(inputs[0].shape[1:-1])
-            missing = (np.ceil(sides / step) - 1) * step + reach + 1 - sides
-            before = np.maximum(missing, 0) // 2
-        return low - before * stride, high + (reach - before) * stride, stride * step
-    return UNKNOWN
-
-
-def _join(fields):
-    """The field of what is added or stacked: from the first pixel to the last."""
-    lows, highs, strides = map(np.array, zip(*fields, strict=True))
-    stride = strides.max(0)
-    if np.isinf(lows).any():  # whatever the others see
-        return -ENDLESS, ENDLESS, stride
-    # Else maps must lie on each other.
-    return (lows.min(0), highs.max(0), stride) if (strides == stride).all() else UNKNOWN
 
 
 def _side(pair):
