@@ -51,7 +51,8 @@ BUILDERS = {
 }
 # Several outputs, trained in a way of their own: their families' tests run them.
 MORE_OUTPUTS = {"capsnet_with_reconstruction", "googlenet_with_auxiliary_heads"}
-SLOW = {"graph_net": (1e-2, 80)}  # rate and steps, where 1e-3 and 14 do not do
+SLOW = {"graph_net": (1e-2, 80)}  # rate and most steps, where 1e-3 and 14 do not do
+JUMPY = {"vgg", "vgg_pooled", "vit"}  # they learn sooner with 1e-4
 CLOSING = ("features", "pooled", "logits", "probabilities")
 
 every_builder = pytest.mark.parametrize("name", BUILDERS)
@@ -121,25 +122,28 @@ def test_a_family_of_one_size_refuses_an_open_one(name):
 
 @every_builder
 def test_training_is_repeatable_reaches_the_first_layer_and_lowers_the_loss(name):
-    images, labels = digits(BUILDERS[name][1])
+    images, labels = (array[:32] for array in digits(BUILDERS[name][1]))
     keras.utils.set_random_seed(3)
     model = build(name)
     for ours, again in zip(model.weights, usual(name).weights, strict=True):
         np.testing.assert_array_equal(ours, again)
 
-    rate, steps = SLOW.get(name, (1e-3, 14))
+    rate, most_steps = SLOW.get(name, (1e-4 if name in JUMPY else 1e-3, 14))
     model.compile(
         keras.optimizers.Adam(rate, global_clipnorm=1.0),
         "sparse_categorical_crossentropy",
         jit_compile=False,
+        run_eagerly=name not in SLOW,  # tracing takes longer than a few steps
     )
     model.optimizer.build(model.trainable_variables)
     everything = [*model.variables, *model.optimizer.variables]
     start = [np.array(variable) for variable in everything]  # with states of dropout
-    losses = [float(model.train_on_batch(images, labels)) for _ in range(steps)]
+    losses = [float(model.train_on_batch(images, labels))]
     assert 1.5 < losses[0] < 4.5, losses  # about ln(10) before it has learnt anything
-    assert losses[-1] < 0.9 * losses[0], losses
-    assert losses[-1] < 2.1, losses  # knowing how often each digit comes gives 2.3
+    enough = min(0.9 * losses[0], 2.1)  # knowing how often each digit comes gives 2.3
+    while losses[-1] >= enough and len(losses) < most_steps:
+        losses.append(float(model.train_on_batch(images, labels)))
+    assert losses[-1] < enough, losses
 
     for variable, value in zip(everything, start, strict=True):
         variable.assign(value)
@@ -244,7 +248,13 @@ def test_the_same_weights_give_the_same_answers_on_jax(tmp_path):
     )
     subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_PLATFORMS": "cpu",
+            # Each operation is compiled, and runs once: compile it quickly.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        },
         check=True,
         timeout=280,
     )
