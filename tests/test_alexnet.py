@@ -7,7 +7,6 @@ import tensorflow as tf
 from references import of_kind, part, without_random_start
 from scipy.signal import correlate
 
-from cnnkit import saving
 from cnnkit.models.alexnet import (
     OFFSET,
     STRENGTH,
@@ -218,19 +217,6 @@ def test_the_pooled_network_averages_the_same_features_at_any_size():
     np.testing.assert_allclose(part(pooled, "pooled")(images), expected, atol=1e-5)
     assert expected.std() > 0.01
     assert pooled(images[:, :67, :80]).shape == (1, 5)
-
-
-@pytest.mark.parametrize("builder", [alexnet_pooled, alexnet_cifar])
-def test_a_saved_file_needs_no_code_of_ours(builder, tmp_path):
-    """Normalisation and halves are operations that Keras itself can load."""
-    model = builder(num_classes=3, input_shape=(67, 67, 1))
-    classes = ("a", "b", "c")
-    saving.save(model, tmp_path / "model.keras", classes)
-    loaded, _ = saving.load(tmp_path / "model.keras")
-    image = np.full((1, 67, 67, 1), 200.0, "float32")
-    np.testing.assert_array_equal(
-        loaded.predict(image, verbose=0), model.predict(image, verbose=0)
-    )
 
 
 @pytest.mark.parametrize("builder", [alexnet, alexnet_cifar])

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from references import without_random_start
 from sklearn.datasets import load_digits
 
 from cnnkit import models, saving
@@ -52,7 +53,8 @@ BUILDERS = {
 # Several outputs, trained in a way of their own: their families' tests run them.
 MORE_OUTPUTS = {"capsnet_with_reconstruction", "googlenet_with_auxiliary_heads"}
 SLOW = {"graph_net": (1e-2, 80)}  # rate and most steps, where 1e-3 and 14 do not do
-JUMPY = {"vgg", "vgg_pooled", "vit"}  # they learn sooner with 1e-4
+# Deep and without batch normalisation: they jump at 1e-3, and learn sooner with less.
+JUMPY = {"alexnet", "googlenet", "vgg", "vgg_pooled", "vit"}
 CLOSING = ("features", "pooled", "logits", "probabilities")
 
 every_builder = pytest.mark.parametrize("name", BUILDERS)
@@ -128,7 +130,7 @@ def test_training_is_repeatable_reaches_the_first_layer_and_lowers_the_loss(name
     for ours, again in zip(model.weights, usual(name).weights, strict=True):
         np.testing.assert_array_equal(ours, again)
 
-    rate, most_steps = SLOW.get(name, (1e-4 if name in JUMPY else 1e-3, 14))
+    rate, most_steps = SLOW.get(name, (2e-4 if name in JUMPY else 1e-3, 14))
     model.compile(
         keras.optimizers.Adam(rate, global_clipnorm=1.0),
         "sparse_categorical_crossentropy",
@@ -209,7 +211,7 @@ def test_probabilities_stay_float32_under_bfloat16(name):
 def test_a_bad_argument_is_named(name, argument, value):
     builder, usual, _ = BUILDERS[name]
     good = {"num_classes": 10, "input_shape": usual}
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError) as error, without_random_start():
         builder(**{**good, argument: value})
     assert f"Received: {argument}={value!r}" in str(error.value)
 
@@ -219,11 +221,13 @@ import sys
 sys.path.insert(0, {tests!r})
 import keras
 import numpy as np
+from references import without_random_start
 from test_models import BUILDERS, build, digits
 
 assert keras.backend.backend() == "jax"
 for name in {names}:
-    model = build(name)
+    with without_random_start():
+        model = build(name)
     images, labels = digits(BUILDERS[name][1])
     model.load_weights({folder!r} + f"/{{name}}.weights.h5")
     np.save({folder!r} + f"/{{name}}.npy", np.asarray(model(images[:2])))
