@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageColor, ImageOps
@@ -20,6 +21,10 @@ TRAITS = {  # what a file may be, and what was done to read it
     "named": "have another format than their names say, and were read all the same",
     "rotated": "carry the camera's rotation, which was applied",
     "transparent": "are transparent in places and were laid on {background}",
+}
+IMREAD = {  # how OpenCV says it; Pillow knows better what a rotation mark means
+    "L": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION,
+    "RGB": cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
 }
 # What suffixes stand for, where Pillow's name of the format is not the suffix.
 FORMATS = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "mpo": "jpeg"}
@@ -76,9 +81,8 @@ def decode(content, height, width, *, grey, fit="resize", background="white", na
         height: int, pixels.
         width: int, pixels.
         grey: bool, True for one channel, False for RGB.
-        fit: "resize" squeezes the whole picture into the size; "crop" keeps the
-            shape of things and cuts off what the size has no place for, on both
-            sides alike; "pad" keeps the whole picture and fills the rest.
+        fit: "resize" squeezes the whole picture into the size; "crop" keeps the shape
+            of things and cuts off both sides alike; "pad" fills what is left over.
         background: str, the colour behind transparency and around padded pictures.
         name: str, of the file, to see whether its suffix is true; "" for none.
 
@@ -93,10 +97,9 @@ def decode(content, height, width, *, grey, fit="resize", background="white", na
     def twice(native):  # libjpeg halves for free; that leaves enough to resize well
         return [2 * side for side in _whole(native, width, height, fit)]
 
-    image, native, traits = upright(content, mode, twice, background, name)
-    image = _fitted(image, width, height, fit, background)
-    pixels = np.asarray(image, dtype="uint8").reshape(height, width, -1)
-    return Picture(pixels, *native, traits)
+    pixels, native, traits = upright(content, mode, twice, background, name)
+    pixels = _fitted(pixels, width, height, fit, background)
+    return Picture(pixels.reshape(height, width, -1), *native, traits)
 
 
 def upright(content, mode, wanted, background, name):
@@ -111,8 +114,8 @@ def upright(content, mode, wanted, background, name):
         name: str, of the file, to see whether its suffix is true; "" for none.
 
     Returns:
-        A `PIL.Image.Image`; the (width, height) of the file; its traits, a tuple of
-        keys of `TRAITS`.
+        uint8 array of shape (height, width) for "L" or (height, width, 3); the (width,
+        height) of the file; its traits, a tuple of keys of `TRAITS`.
 
     Raises:
         PictureError: the picture cannot be decoded.
@@ -126,6 +129,11 @@ def upright(content, mode, wanted, background, name):
                 raise OSError("its end is missing")
             enough = [round(side) for side in wanted(native)]
             image.draft(mode, enough[:: -1 if turned in SIDEWAYS else 1])
+            if turned == 1 and image.mode == mode and image.size == native:
+                # The same library and pixels for two thirds of the work.
+                pixels = cv2.imdecode(np.frombuffer(content, "uint8"), IMREAD[mode])
+                if pixels is not None:
+                    return pixels, native, tuple(traits)
         if turned != 1:
             image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
         if image.mode[0] in "IF":
@@ -138,8 +146,7 @@ def upright(content, mode, wanted, background, name):
                 image = Image.alpha_composite(paper, image)
         if image.mode != mode:
             image = image.convert(mode)
-        image.load()
-        return image, native, tuple(traits)
+        return np.array(image), native, tuple(traits)
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
         reason = f"it is damaged or cut short ({error})"
         raise reading.PictureError("truncated", reason) from error
@@ -251,21 +258,43 @@ def _padded(native, width, height):
     return (width - inner[0]) // 2, (height - inner[1]) // 2, *inner
 
 
-def _fitted(image, width, height, fit, background):
-    if image.size == (width, height):
-        return image
-    native = image.size
-    inner = tuple(max(1, round(s)) for s in _whole(native, width, height, fit))
-    box = None
+def _fitted(pixels, width, height, fit, background):
+    """Brings uint8 pixels of shape (h, w) or (h, w, 3) to (height, width, ...)."""
+    native = pixels.shape[1::-1]
     if fit == "crop":
-        scale = max(width / image.width, height / image.height)
-        across, down = width / scale, height / scale
-        across, down = min(across, image.width), min(down, image.height)  # roundings
-        left, top = (image.width - across) / 2, (image.height - down) / 2
-        inner, box = (width, height), (left, top, left + across, top + down)
-    image = image.resize(inner, Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+        scale = max(width / native[0], height / native[1])
+        across = min(round(width / scale), native[0])
+        down = min(round(height / scale), native[1])
+        left, top = (native[0] - across) // 2, (native[1] - down) // 2
+        pixels = pixels[top : top + down, left : left + across]
     if fit != "pad":
-        return image
-    paper = Image.new(image.mode, (width, height), background)
-    paper.paste(image, _padded(native, width, height)[:2])
+        return resize(pixels, width, height)
+    left, top, inner_width, inner_height = _padded(native, width, height)
+    inner = resize(pixels, inner_width, inner_height)
+    mode = "L" if pixels.ndim == 2 else "RGB"
+    paper = np.empty((height, width, *pixels.shape[2:]), "uint8")
+    paper[...] = ImageColor.getcolor(background, mode)
+    paper[top : top + inner_height, left : left + inner_width] = inner
     return paper
+
+
+def resize(pixels, width, height):
+    """Returns a picture in another size.
+
+    Where it shrinks, a new pixel is the mean of all that it covers, and nothing fine
+    turns into a pattern that was not there; where it grows, it is bilinear.
+
+    Args:
+        pixels: uint8 array of shape (h, w) or (h, w, 1 or 3).
+        width: int, pixels.
+        height: int, pixels.
+
+    Returns:
+        uint8 array of shape (height, width) or (height, width, 3).
+    """
+    smaller = min(width, pixels.shape[1]), min(height, pixels.shape[0])
+    if smaller != pixels.shape[1::-1]:
+        pixels = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
+    if smaller != (width, height):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return pixels

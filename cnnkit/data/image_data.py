@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from cnnkit.data import batching, display, reading, writing
+from cnnkit.data import batching, display, writing
+from cnnkit.data.decoding import resize
 from cnnkit.data.split import PARTS, folds
 
 
@@ -108,9 +108,7 @@ class ImageData:
         height, width = sides(image_size)
         pixels = np.empty((len(self.pixels), height, width, self.image_shape[2]), "u1")
         for position, image in enumerate(self.pixels):
-            picture = reading.as_picture(image)
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-            pixels[position] = np.asarray(picture).reshape(height, width, -1)
+            pixels[position] = resize(image, width, height).reshape(height, width, -1)
         shape = pixels.shape[1:]
         return dataclasses.replace(self, image_shape=shape, pixels=pixels)
 

@@ -3,8 +3,8 @@
 import hashlib
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from cnnkit.data import decoding, duplicates, reading
 from cnnkit.data.threads import in_threads
@@ -77,7 +77,7 @@ def look_at_file(path):
         return [2 * side * min(1, SIDE / max(native)) for side in native]
 
     try:
-        image, native, traits = decoding.upright(
+        pixels, native, traits = decoding.upright(
             content, "RGB", about, "white", path.name
         )
     except reading.PictureError as error:
@@ -86,8 +86,8 @@ def look_at_file(path):
     end = content.rfind(b"\xff\xd9") if content[:2] == b"\xff\xd8" else -1
     if end >= 0 and content[end + 2 :].strip(b"\0\r\n"):
         found.append(("trailing_bytes", f"{len(content) - end - 2:,} bytes"))
-    codes = (*found, *appearance(image))
-    return Look(digest, *native, codes, duplicates.fingerprint(image))
+    codes = (*found, *appearance(pixels))
+    return Look(digest, *native, codes, duplicates.fingerprint(pixels))
 
 
 def look_at_pixels(images):
@@ -101,25 +101,29 @@ def look_at_pixels(images):
     """
     looks = []
     for pixels in images:
-        image = reading.as_picture(pixels)
-        thumbnail = duplicates.fingerprint(image)
-        looks.append(Look(None, *image.size, tuple(appearance(image)), thumbnail))
+        thumbnail, size = duplicates.fingerprint(pixels), pixels.shape[1::-1]
+        looks.append(Look(None, *size, tuple(appearance(pixels)), thumbnail))
     return looks
 
 
-def appearance(image):
+def appearance(pixels):
     """Says whether a picture is blank, dark, bright or blurred.
 
     Args:
-        image: `PIL.Image.Image`, L or RGB.
+        pixels: uint8 array of shape (height, width) or (height, width, 1 or 3).
 
     Returns:
         A list of (code, detail), at most one for the light and one for the blur.
     """
-    grey = image.convert("L")
-    if max(grey.size) > SIDE:
-        grey.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    levels = np.cumsum(grey.histogram()) / (grey.width * grey.height)
+    grey = pixels
+    if pixels.ndim == 3:
+        is_grey = pixels.shape[2] == 1
+        grey = pixels[..., 0] if is_grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    scale = SIDE / max(grey.shape)
+    if scale < 1:
+        height, width = (max(1, round(scale * side)) for side in grey.shape)
+        grey = decoding.resize(grey, width, height)
+    levels = np.cumsum(np.bincount(grey.ravel(), minlength=256)) / grey.size
     low, dim, high = np.searchsorted(levels, (0.01, 0.05, 0.99))
     if high - low < BLANK_SPAN:
         return [("blank", f"grey levels {low} to {high} of 0 to 255")]
@@ -128,7 +132,7 @@ def appearance(image):
         found.append(("dark", f"99 % of it is below level {high + 1} of 255"))
     elif dim > BRIGHTEST:
         found.append(("bright", f"95 % of it is above level {dim - 1} of 255"))
-    fine = detail(np.asarray(grey, "float32"))
+    fine = detail(grey.astype("float32"))
     if fine < LEAST_DETAIL:
         found.append(("blurred", f"detail {fine:.2f}, sharp pictures have 0.3 to 1.5"))
     return found
