@@ -22,10 +22,6 @@ TRAITS = {  # what a file may be, and what was done to read it
     "rotated": "carry the camera's rotation, which was applied",
     "transparent": "are transparent in places and were laid on {background}",
 }
-IMREAD = {  # how OpenCV says it; Pillow knows better what a rotation mark means
-    "L": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION,
-    "RGB": cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
-}
 # What suffixes stand for, where Pillow's name of the format is not the suffix.
 FORMATS = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "mpo": "jpeg"}
 
@@ -129,11 +125,6 @@ def upright(content, mode, wanted, background, name):
                 raise OSError("its end is missing")
             enough = [round(side) for side in wanted(native)]
             image.draft(mode, enough[:: -1 if turned in SIDEWAYS else 1])
-            if turned == 1 and image.mode == mode and image.size == native:
-                # The same library and pixels for two thirds of the work.
-                pixels = cv2.imdecode(np.frombuffer(content, "uint8"), IMREAD[mode])
-                if pixels is not None:
-                    return pixels, native, tuple(traits)
         if turned != 1:
             image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
         if image.mode[0] in "IF":
