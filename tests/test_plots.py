@@ -176,6 +176,33 @@ def test_what_has_no_intervals_is_refused(change):
         plots.intervals(table)
 
 
+@pytest.mark.parametrize("scale", [1, 1e7])
+@pytest.mark.parametrize("most", [1.5, 300])
+def test_a_trade_off_names_each_dot_inside_the_axes_and_none_over_another(scale, most):
+    cost = scale * np.r_[np.linspace(1, 1.04, 6), most]
+    table = pd.DataFrame({"ms": cost, "score": np.r_[np.full(6, 0.5), 0.9]})
+    table = table.assign(low=table["score"] - 0.1, high=table["score"] + 0.05)
+    table.index = [*JAPANESE, "$_{x}", "two\nlines", "a network of a long name"]
+    figure = plots.trade_off(table, "ms", gain="score", cost_label="ms a picture")
+    drawn(figure)
+    (axes,) = figure.axes
+    dots = axes.lines[0].get_xydata()
+    np.testing.assert_array_equal(dots, table[["ms", "score"]])
+    ends = [segment[:, 1] for segment in axes.collections[0].get_segments()]
+    np.testing.assert_array_equal(ends, table[["low", "high"]])
+    assert axes.get_xlabel() == "ms a picture"
+    assert axes.get_xscale() == ("log" if most > 20 else "linear")
+    boxes = [text.get_window_extent() for text in axes.texts]
+    frame = axes.get_window_extent()
+    for i, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 and box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    with pytest.raises(ValueError, match="Received: cost='ms', gain='accuracy'"):
+        plots.trade_off(table, "ms")
+    with pytest.raises(ValueError, match="all above 0"):
+        plots.trade_off(table.assign(ms=0), "ms", gain="score")
+
+
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 @pytest.mark.parametrize("channels", [None, 1, 3])
 def test_image_grid_shows_the_pixels_as_they_are(kind, channels):

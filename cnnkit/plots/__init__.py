@@ -15,6 +15,7 @@ from cnnkit.plots.live import live_curves
 from cnnkit.plots.names import legible
 from cnnkit.plots.rates import learning_rates
 from cnnkit.plots.side_by_side import runs_side_by_side
+from cnnkit.plots.trade_off import trade_off
 
 __all__ = [
     "augmented",
@@ -27,5 +28,6 @@ __all__ = [
     "live_curves",
     "runs_side_by_side",
     "stages",
+    "trade_off",
     "training_curves",
 ]

@@ -37,7 +37,7 @@ def intervals(table, *, label="value"):
             f"{MOST_ROWS} row names and at most {len(SERIES)} series. Received: "
             f"columns {list(table.columns)}, {len(rows)} rows, {len(series)} series"
         )
-    names = legible(map(str, rows), kind="row")
+    names = legible(map(str, rows), width=36, kind="row")
     height = max(2.0, (0.22 + 0.16 * len(series)) * len(rows) + 1.2)
     with new_figure(max(WIDTH, 4 + max(map(ems, names)) * 12 / 72), height) as figure:
         axes = figure.subplots()

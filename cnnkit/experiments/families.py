@@ -1,11 +1,9 @@
-"""The same thing several times under one budget, as a table: which is better, for whom?
+"""Architectures from AlexNet to the Vision Transformer, under one budget, as a table.
 
-`FAMILIES` is the comparison of architectures from AlexNet to the Vision Transformer, in
-the variants that their papers or followers use for small pictures, so that a laptop can
-train them all.
+They come in the variants that their papers or followers use for small pictures, so that
+a laptop can train them all.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -14,12 +12,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from cnnkit import data, evaluation, models, training
+from cnnkit import data, models, training
+from cnnkit.experiments.measuring import in_words, latency, summary, training_cost
 from cnnkit.models import anatomy
 from cnnkit.training.phases import INTERRUPTED
-
-LATENCY_RUNS, TRAINING_RUNS = 10, 3
-LATENCY_BATCH = 32
 
 
 class Family(NamedTuple):
@@ -121,14 +117,15 @@ def compare_families(
     done = {}
     try:
         for name, family in families.items():
-            speed = _speed(family, shape, photos)
+            model = family.build(**shape)
+            speed = latency(model, photos) | training_cost(model, photos)
             runs = [
                 _train(name, family, shape, photos, minutes, seed, part, batch_size)
                 for seed in seeds
             ]
             if verbose:
-                print(_in_words(name, runs, part))
-            done[name] = facts[name] | speed | _summary(runs)
+                print(in_words(name, runs, part))
+            done[name] = facts[name] | speed | _with_epochs(runs)
     except KeyboardInterrupt:
         print(f"You stopped it: the table has {len(done)} of {len(families)} families.")
     return pd.DataFrame.from_dict(done, orient="index").rename_axis("family")
@@ -143,38 +140,6 @@ def _facts(family, shape):
         **anatomy.totals(rows)[["parameters", "multiply_adds"]],
         "receptive_field": rows.loc["features", "receptive_field"],
     }
-
-
-def _speed(family, shape, photos):
-    """Milliseconds for one picture, in prediction and in training."""
-    model = family.build(**shape)
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    rows = np.resize(photos.rows("train"), LATENCY_BATCH)
-    images = photos.pixels[rows].astype("float32")
-    labels = photos.manifest["label"].to_numpy("int32")[rows]
-    return {
-        "ms_1": _fastest(lambda: model.predict_on_batch(images[:1]), LATENCY_RUNS),
-        "ms_32": _fastest(lambda: model.predict_on_batch(images), LATENCY_RUNS)
-        / LATENCY_BATCH,
-        "train_ms": _fastest(
-            lambda: model.train_on_batch(images, labels), TRAINING_RUNS
-        )
-        / LATENCY_BATCH,
-    }
-
-
-def _fastest(work, runs):
-    """Milliseconds of the fastest run: whatever else the machine does makes it slower.
-
-    The first run, which also builds the graph, does not count.
-    """
-    work()
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return 1000 * min(seconds)
 
 
 def _train(name, family, shape, photos, minutes, seed, part, batch_size):
@@ -192,22 +157,5 @@ def _train(name, family, shape, photos, minutes, seed, part, batch_size):
     return int((said == labels).sum()), len(labels), len(history.epoch)
 
 
-def _summary(runs):
-    right, pictures, epochs = (np.array(column) for column in zip(*runs, strict=True))
-    accuracy = right / pictures
-    low, high = evaluation.wilson(right.mean(), pictures[0])
-    return {
-        "epochs": epochs.mean(),
-        "accuracy": accuracy.mean(),
-        "low": float(low),
-        "high": float(high),
-        "pictures": int(pictures[0]),
-        "spread": accuracy.std(ddof=1) if len(runs) > 1 else np.nan,
-        "seeds": len(runs),
-    }
-
-
-def _in_words(name, runs, part):
-    scores = ", ".join(f"{right / pictures:.1%}" for right, pictures, _ in runs)
-    epochs = np.mean([epochs for *_, epochs in runs])
-    return f"{name}: {scores} of the {part} pictures after {epochs:.0f} epochs"
+def _with_epochs(runs):
+    return {"epochs": np.mean([epochs for *_, epochs in runs]), **summary(runs)}

@@ -1,0 +1,5 @@
+"""The same thing several times under one budget, as a table: what is better here?"""
+
+from cnnkit.experiments.families import FAMILIES, Family, compare_families
+
+__all__ = ["FAMILIES", "Family", "compare_families"]
