@@ -73,7 +73,9 @@ def image_grid(images, *, titles=None, columns=None):
             )
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
             axes.set_anchor("N")  # under its title, where pictures differ in height
-            axes.set_axis_off()
+            axes.set(xticks=[], yticks=[])
+            for line in axes.spines.values():  # where the picture is as white as paper
+                line.set(visible=True, color="0.8", linewidth=0.5)
             if lines:
                 axes.set_title("\n".join(lines[i]), fontsize=size, pad=4, **style)
         if foot:

@@ -2,5 +2,14 @@
 
 from cnnkit.transfer.adoption import adopt
 from cnnkit.transfer.backbones import BACKBONES, backbone, cached_widths, classifier
+from cnnkit.transfer.heads import body_of, head_of
 
-__all__ = ["BACKBONES", "adopt", "backbone", "cached_widths", "classifier"]
+__all__ = [
+    "BACKBONES",
+    "adopt",
+    "backbone",
+    "body_of",
+    "cached_widths",
+    "classifier",
+    "head_of",
+]
