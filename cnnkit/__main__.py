@@ -5,10 +5,13 @@ Nothing heavy is imported until there is something to do, so that `--help` is qu
 
 import argparse
 import os
+import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+TRAINING = "training"  # the folder in a run's folder that it can go on from
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
 
 
@@ -44,9 +47,8 @@ def _parser():
     train = commands.add_parser(
         "train",
         help="train a classifier on a folder and write a report",
-        description="Reads a folder with one subfolder of pictures for each class (or "
-        "with train/, val/ and test/ of such), trains a classifier, and writes a "
-        "report, the model and the table of predictions.",
+        description="Reads a folder with a subfolder of pictures for each class (or "
+        "train/, val/, test/ of such), trains, and writes report, model, predictions.",
     )
     train.add_argument("folder", type=Path, metavar="FOLDER")
     train.add_argument(
@@ -55,8 +57,7 @@ def _parser():
     )  # fmt: skip
     train.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="where to write (default: runs/FOLDER); if there are files in it, "
-        "DIR-2, DIR-3 ... is taken",
+        help="where to write (default: runs/FOLDER), or DIR-2, DIR-3 ... if in use",
     )  # fmt: skip
     train.add_argument(
         "--image-size", type=int, metavar="P",
@@ -71,15 +72,18 @@ def _parser():
         "--skip-unreadable", action="store_true",
         help="go on without the files that cannot be read",
     )  # fmt: skip
+    train.add_argument(
+        "--resume", type=Path, metavar="DIR",
+        help="go on with the run in DIR that was stopped; all else as it was",
+    )  # fmt: skip
     train.set_defaults(run=_train)
 
     check = commands.add_parser(
         "check",
         help="say what is wrong with the pictures of a folder",
-        description="Opens every file of a folder and says what would spoil training: "
-        "damaged files, copies, leaks from training to test, dark or blurred "
-        "pictures, classes that are too small, and more. Nothing is changed, unless "
-        "--move is given.",
+        description="Opens every file and says what would spoil training: damage, "
+        "copies, leaks from training to test, dark or blurred pictures, small classes, "
+        "and more. Nothing is changed, unless --move is given.",
     )
     check.add_argument("folder", type=Path, metavar="FOLDER", nargs="?")
     check.add_argument(
@@ -143,6 +147,9 @@ def _check(options):
 def _train(options):
     if not options.minutes > 0:
         raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
+    if options.resume and not (options.resume / TRAINING).is_dir():
+        path = str(options.resume)
+        raise ValueError(f"No unfinished run is there. Received: --resume {path!r}")
     from cnnkit.data import CODES, check
 
     findings = check(options.folder)
@@ -160,6 +167,7 @@ def _train(options):
     _start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
     from cnnkit.data.load import LARGEST
+    from cnnkit.training.phases import INTERRUPTED, TERMINATED
 
     side = options.image_size or data.usual_side(options.folder)
     use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
@@ -169,10 +177,13 @@ def _train(options):
         options.folder, image_size=side, seed=options.seed,
         unreadable="skip" if options.skip_unreadable else "error",
     )  # fmt: skip
-    out = _own_folder(options.out or Path("runs") / photos.source)
-
-    model, history = _trained(photos, use_weights, options)
-    saving.save(model, out / "model.keras", photos.class_names)
+    before = options.resume
+    out = before or _own_folder(options.out or Path("runs") / photos.source)
+    again = f"add --resume {shlex.quote(str(out))} to go on"
+    print(f"run in {str(out)!r}; if it is killed, {again}")
+    model, history = _trained(photos, use_weights, options, out / TRAINING)
+    model_file, names = out / "model.keras", photos.class_names
+    saving.save(model, model_file, names, overwrite=before is not None)
     table = evaluation.predict(model, photos)
     table.to_csv(out / "predictions.csv", index=False)
     data.save_manifest(photos, out / "manifest.csv")
@@ -182,19 +193,22 @@ def _train(options):
     scores = scores.loc["all classes"]
     value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
     alike = scores.loc["balanced accuracy", "value"]
+    stopped = history.params["stopped"] in (INTERRUPTED, TERMINATED)
+    if not stopped:
+        shutil.rmtree(out / TRAINING)  # what is in it is in the model now
     print(
         f"\nOf {len(table)} test pictures, {value:.0%} are named correctly "
         f"(95 % interval {low:.0%} to {high:.0%}); "
         f"where every class counts alike, {alike:.0%}.\n"
         f"  report  {out / 'report.html'}\n"
-        f"  model   {out / 'model.keras'}\n"
-        f"  try it  cnnkit predict {out / 'model.keras'} PICTURE\n"
+        f"  model   {model_file}\n  try it  cnnkit predict {model_file} PICTURE\n"
         f"  learn   open notebooks/exercises/00_five_lines.ipynb in JupyterLab"
+        + (f"\n  stopped {again}" if stopped else "")
     )
     return 0
 
 
-def _trained(photos, use_weights, options):
+def _trained(photos, use_weights, options, resume):
     """Builds and trains what suits these pictures: (model, history)."""
     import keras
 
@@ -212,7 +226,9 @@ def _trained(photos, use_weights, options):
         print(f"training small_cnn from scratch, as {why}")
         model = models.small_cnn(num_classes=num_classes, input_shape=shape)
         recipe = training.fit
-    return model, recipe(model, photos, minutes=options.minutes, seed=options.seed)
+    return model, recipe(
+        model, photos, minutes=options.minutes, seed=options.seed, resume=resume
+    )
 
 
 def _start_keras():

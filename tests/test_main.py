@@ -69,6 +69,36 @@ def test_with_weights_in_the_cache_photographs_get_a_pretrained_network(
     assert "mobilenet" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_a_run_that_was_stopped_goes_on(colours, tmp_path, capfd, monkeypatch):
+    import keras
+
+    out, epochs = tmp_path / "a run", []
+    fit = keras.Model.fit
+
+    def stopped(self, *arguments, callbacks, **options):
+        def count(epoch, logs):
+            epochs.append(epoch)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+
+        count = keras.callbacks.LambdaCallback(on_epoch_begin=count)
+        return fit(self, *arguments, callbacks=[*callbacks, count], **options)
+
+    monkeypatch.setattr(keras.Model, "fit", stopped)
+    arguments = ["train", str(colours), "--minutes", "0.1"]
+    assert main([*arguments, "--resume", str(out)]) == 2
+    assert "No unfinished run is there" in capfd.readouterr().err
+    assert main([*arguments, "--out", str(out)]) == 0
+    said = capfd.readouterr().out
+    assert f"add --resume '{out}' to go on" in said and "you stopped it" in said
+    assert main([*arguments, "--resume", str(out)]) == 0
+    said = capfd.readouterr().out
+    assert "Going on after epoch 1," in said and "add --resume" in said
+    assert "stopped" not in said.partition("learn")[2]
+    assert epochs[:3] == [0, 1, 1]
+    assert not (out / "training").exists() and (out / "model.keras").is_file()
+
+
 def test_a_second_run_gets_its_own_folder(tmp_path):
     from cnnkit.__main__ import _own_folder
 
