@@ -167,7 +167,7 @@ def _train(options):
     _start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
     from cnnkit.data.load import LARGEST
-    from cnnkit.training.phases import INTERRUPTED, TERMINATED
+    from cnnkit.training.phases import BROKEN_OFF
 
     side = options.image_size or data.usual_side(options.folder)
     use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
@@ -177,13 +177,12 @@ def _train(options):
         options.folder, image_size=side, seed=options.seed,
         unreadable="skip" if options.skip_unreadable else "error",
     )  # fmt: skip
-    before = options.resume
-    out = before or _own_folder(options.out or Path("runs") / photos.source)
+    out = options.resume or _own_folder(options.out or Path("runs") / photos.source)
     again = f"add --resume {shlex.quote(str(out))} to go on"
     print(f"run in {str(out)!r}; if it is killed, {again}")
     model, history = _trained(photos, use_weights, options, out / TRAINING)
     model_file, names = out / "model.keras", photos.class_names
-    saving.save(model, model_file, names, overwrite=before is not None)
+    saving.save(model, model_file, names, overwrite=options.resume is not None)
     table = evaluation.predict(model, photos)
     table.to_csv(out / "predictions.csv", index=False)
     data.save_manifest(photos, out / "manifest.csv")
@@ -193,7 +192,7 @@ def _train(options):
     scores = scores.loc["all classes"]
     value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
     alike = scores.loc["balanced accuracy", "value"]
-    stopped = history.params["stopped"] in (INTERRUPTED, TERMINATED)
+    stopped = history.params["stopped"] in BROKEN_OFF
     if not stopped:
         shutil.rmtree(out / TRAINING)  # what is in it is in the model now
     print(

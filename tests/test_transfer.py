@@ -187,3 +187,28 @@ def test_weights_of_another_network_are_refused():
     with pytest.raises(ValueError, match="seen colour.*Received"):
         grey = models.mobilenet(1, width=0.25, input_shape=(64, 64, 1))
         transfer.adopt(grey, small)
+
+
+@pytest.mark.parametrize(
+    ("build", "rank"),
+    [
+        (partial(transfer.classifier, "mobilenet", 3, weights=None, width=0.25), 2),
+        (partial(models.alexnet_cifar, num_classes=3), 4),  # it learns behind features
+    ],
+)
+def test_the_body_and_then_the_head_are_the_model_and_share_its_weights(build, rank):
+    side = "image_shape" if rank == 2 else "input_shape"
+    model = build(**{side: (32, 32, 3)})
+    body, head = transfer.body_of(model), transfer.head_of(model)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 3)).astype("float32")
+    features = body.predict(images, verbose=0)
+    assert features.ndim == rank
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(head.predict(features, verbose=0), expected, atol=1e-5)
+    head.weights[-1].assign([9.0, 0.0, 0.0])  # what the head learns, the model knows
+    assert (model.predict(images, verbose=0)[:, 0] > 0.9).all()
+    whole = {id(weight) for weight in model.weights}
+    parts = [id(weight) for part in (body, head) for weight in part.weights]
+    assert set(parts) == whole and len(parts) == len(whole)
+    with pytest.raises(ValueError, match="layers named 'features'.*Received: a model"):
+        transfer.head_of(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))

@@ -137,7 +137,7 @@ def upright(content, mode, wanted, background, name):
                 image = Image.alpha_composite(paper, image)
         if image.mode != mode:
             image = image.convert(mode)
-        return np.array(image), native, tuple(traits)
+        return np.asarray(image), native, tuple(traits)
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
         reason = f"it is damaged or cut short ({error})"
         raise reading.PictureError("truncated", reason) from error

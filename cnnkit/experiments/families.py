@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cnnkit import data, models, training
-from cnnkit.experiments.measuring import in_words, latency, summary, training_cost
+from cnnkit.experiments.measuring import latency, summary, training_cost
 from cnnkit.models import anatomy
 from cnnkit.training.phases import INTERRUPTED
 
@@ -124,8 +124,8 @@ def compare_families(
                 for seed in seeds
             ]
             if verbose:
-                print(in_words(name, runs, part))
-            done[name] = facts[name] | speed | _with_epochs(runs)
+                print(_in_words(name, runs, part))
+            done[name] = facts[name] | speed | _summary(runs)
     except KeyboardInterrupt:
         print(f"You stopped it: the table has {len(done)} of {len(families)} families.")
     return pd.DataFrame.from_dict(done, orient="index").rename_axis("family")
@@ -157,5 +157,12 @@ def _train(name, family, shape, photos, minutes, seed, part, batch_size):
     return int((said == labels).sum()), len(labels), len(history.epoch)
 
 
-def _with_epochs(runs):
-    return {"epochs": np.mean([epochs for *_, epochs in runs]), **summary(runs)}
+def _summary(runs):
+    right, pictures, epochs = zip(*runs, strict=True)
+    return {"epochs": np.mean(epochs), **summary(right, pictures)}
+
+
+def _in_words(name, runs, part):
+    scores = ", ".join(f"{right / pictures:.1%}" for right, pictures, _ in runs)
+    epochs = np.mean([epochs for *_, epochs in runs])
+    return f"{name}: {scores} of the {part} pictures after {epochs:.0f} epochs"

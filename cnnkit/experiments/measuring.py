@@ -64,41 +64,25 @@ def _fastest(work, runs):
     return 1000 * min(seconds)
 
 
-def summary(runs):
+def summary(right, pictures):
     """Joins the trainings of several seeds.
 
     Args:
-        runs: list of tuples that begin with (right answers, pictures).
+        right: sequence of int, the right answers of each training.
+        pictures: sequence of int, how many pictures each was asked about.
 
     Returns:
         A dict of accuracy, the mean; low and high, Wilson's interval of 95 % for so
         many pictures; pictures; spread, the standard deviation over the seeds, NaN for
         one; and seeds, how many.
     """
-    right, pictures = (np.array(column) for column in list(zip(*runs, strict=True))[:2])
-    accuracy = right / pictures
-    low, high = evaluation.wilson(right.mean(), pictures[0])
+    accuracy = np.array(right) / pictures
+    low, high = evaluation.wilson(np.mean(right), pictures[0])
     return {
         "accuracy": accuracy.mean(),
         "low": float(low),
         "high": float(high),
         "pictures": int(pictures[0]),
-        "spread": accuracy.std(ddof=1) if len(runs) > 1 else np.nan,
-        "seeds": len(runs),
+        "spread": accuracy.std(ddof=1) if len(right) > 1 else np.nan,
+        "seeds": len(right),
     }
-
-
-def in_words(name, runs, part):
-    """Says what came out of the trainings of one network.
-
-    Args:
-        name: str.
-        runs: list of (right answers, pictures, epochs).
-        part: str, of the data.
-
-    Returns:
-        str, one line.
-    """
-    scores = ", ".join(f"{right / pictures:.1%}" for right, pictures, _ in runs)
-    epochs = np.mean([epochs for *_, epochs in runs])
-    return f"{name}: {scores} of the {part} pictures after {epochs:.0f} epochs"

@@ -68,7 +68,6 @@ def _name_dots(axes, x, y, names):
     right_edge = axes.get_window_extent().x1
     to_pixels, taken = axes.transData, []
     for i in np.argsort(y):
-        dot = to_pixels.transform((x[i], y[i]))
         text = axes.annotate(
             names[i], (x[i], y[i]), (9, 0), textcoords="offset points", va="center",
             fontsize=10, **text_style([names[i]]),
@@ -84,6 +83,7 @@ def _name_dots(axes, x, y, names):
         if up:
             text.xyann = (text.xyann[0], up * 72 / axes.figure.dpi)
             box = box.translated(0, up)
+            dot = to_pixels.transform((x[i], y[i]))
             above = to_pixels.inverted().transform(dot + [0, up])
             axes.plot([x[i], x[i]], [y[i], above[1]], color="0.7", lw=0.8, zorder=0)
         taken.append(box)

@@ -10,15 +10,10 @@ import numpy as np
 from cnnkit.training import resuming
 from cnnkit.training.interrupts import memory_for
 from cnnkit.training.losses import check_balance
-from cnnkit.training.phases import (
-    INTERRUPTED,
-    TERMINATED,
-    Recipe,
-    join,
-    train_phase,
-)
+from cnnkit.training.phases import BROKEN_OFF, Recipe, join, train_phase
 from cnnkit.training.recipe import SCRATCH_RATE, check
 from cnnkit.training.watch import Course
+from cnnkit.transfer.heads import backbone_layers
 
 HEAD_RATE = 1e-2  # peak learning rate for a head alone
 HEAD_EPOCHS = 30  # on cached features an epoch costs next to nothing
@@ -94,7 +89,7 @@ def fine_tune(
     check(model, data, epochs, minutes)
     balanced = check_balance(data, class_weight, loss)
     recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
-    is_free = all(layer.trainable for layer in _backbone_layers(model))
+    is_free = all(layer.trainable for layer in backbone_layers(model))
     if is_free:
         recipe = recipe._replace(learning_rate=SCRATCH_RATE)
     options = {"batch_size": batch_size, "seed": seed}
@@ -134,7 +129,7 @@ def fine_tune(
                 "head", head, *batches, head_recipe, for_head, HEAD_EPOCHS, saved=saved
             )
         ]
-        if unfreeze and phases[0].params["stopped"] not in (INTERRUPTED, TERMINATED):
+        if unfreeze and phases[0].params["stopped"] not in BROKEN_OFF:
             name = f"top {unfreeze_top(model, unfreeze)} layers"
             losses = filter(math.isfinite, phases[0].history["val_loss"])
             before = min(losses, default=None)
@@ -157,7 +152,7 @@ def unfreeze_top(model, share):
     Returns:
         int, the number of layers with weights that will now learn.
     """
-    layers = _backbone_layers(model)
+    layers = backbone_layers(model)
     first = round(len(layers) * (1 - share))
     for position, layer in enumerate(layers):
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
@@ -210,14 +205,3 @@ def _cached_head(model, data, course, options, *, saved, verbose):
     start = saved.epoch if saved else 0
     train = cached.batches("train", epoch=start, **options)
     return head, (train, cached.batches("valid", batch_size=256))
-
-
-def _backbone_layers(model):
-    names = [layer.name for layer in model.layers]
-    if "features" not in names or "pooled" not in names:
-        raise ValueError(
-            "The model needs layers named 'features' (the backbone's output) and "
-            "'pooled'; build it with transfer.classifier, or train it with "
-            f"training.fit. Received: a model whose last layers are {names[-4:]}"
-        )
-    return model.layers[: names.index("features")]

@@ -18,6 +18,7 @@ from cnnkit.training.watch import Averaged, Clock, KeepBest, Latest, Report
 
 MOST_EPOCHS = 10_000  # where only the minutes count
 INTERRUPTED, TERMINATED = "you stopped it", "the process was asked to end"
+BROKEN_OFF = INTERRUPTED, TERMINATED  # by somebody, before time or epochs were up
 UNDECAYED = ["bias", "gamma", "beta"]  # few numbers, which overfit nothing
 MOMENTUM = 0.9
 

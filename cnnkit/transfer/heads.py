@@ -46,16 +46,31 @@ def body_of(model):
     return keras.Model(model.input, _cut(model), name=f"{model.name}_body")
 
 
-def _cut(model):
-    """The tensor at which a model falls into a body and a head."""
+def backbone_layers(model):
+    """Lists the layers of a model's backbone.
+
+    Args:
+        model: `keras.Model`, as for `head_of`.
+
+    Returns:
+        A list of the layers before "features", in the order of the model.
+
+    Raises:
+        ValueError: the model has no layers "features" and "pooled".
+    """
     names = [layer.name for layer in model.layers]
     if "features" not in names or "pooled" not in names:
         raise ValueError(
             "The model needs layers named 'features' (the backbone's output) and "
-            "'pooled'; build it with transfer.classifier, or with a builder of "
-            f"cnnkit.models. Received: a model whose last layers are {names[-4:]}"
+            "'pooled'; build it with transfer.classifier, or train it with "
+            f"training.fit. Received: a model whose last layers are {names[-4:]}"
         )
-    features, pooled = names.index("features"), names.index("pooled")
-    between = model.layers[features + 1 : pooled + 1]
-    learned = any(layer.weights for layer in between)
-    return model.layers[features if learned else pooled].output
+    return model.layers[: names.index("features")]
+
+
+def _cut(model):
+    """The tensor at which a model falls into a body and a head."""
+    features, *behind = model.layers[len(backbone_layers(model)) :]
+    pooled = model.get_layer("pooled")
+    between = behind[: behind.index(pooled) + 1]
+    return (features if any(x.weights for x in between) else pooled).output
