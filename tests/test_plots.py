@@ -176,6 +176,30 @@ def test_what_has_no_intervals_is_refused(change):
         plots.intervals(table)
 
 
+def test_learning_curves_stand_where_the_table_says_with_their_bands():
+    index = pd.MultiIndex.from_product([["薔薇", "$_{x}"], [100, 5, 20]])
+    value = np.array([0.9, 0.5, 0.7, 0.8, 0.2, 0.6])
+    table = pd.DataFrame(
+        {"value": value, "low": value - 0.1, "high": value + 0.05}, index
+    )
+    figure = plots.learning_curves(table, across="pictures a class")
+    drawn(figure)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "pictures a class")
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["5", "20", "100"]
+    for line, band, part in zip(
+        axes.lines, axes.collections, (value[:3], value[3:]), strict=True
+    ):
+        climbing = part[[1, 2, 0]]  # from few pictures to many
+        np.testing.assert_array_equal(line.get_xydata(), np.c_[[5, 20, 100], climbing])
+        corners = {(x, round(y, 6)) for x, y in band.get_paths()[0].vertices}
+        for x, y in zip([5, 20, 100], climbing, strict=True):
+            assert {(x, round(y - 0.1, 6)), (x, round(y + 0.05, 6))} <= corners
+    for wrong in (table.loc["薔薇"], table.drop(columns="low"), table.iloc[:0]):
+        with pytest.raises(ValueError, match="Received: columns"):
+            plots.learning_curves(wrong)
+
+
 @pytest.mark.parametrize("scale", [1, 1e7])
 @pytest.mark.parametrize("most", [1.5, 300])
 def test_a_trade_off_names_each_dot_inside_the_axes_and_none_over_another(scale, most):

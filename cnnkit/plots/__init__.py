@@ -11,6 +11,7 @@ from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
 from cnnkit.plots.intervals import intervals
+from cnnkit.plots.learning_curves import learning_curves
 from cnnkit.plots.live import live_curves
 from cnnkit.plots.names import legible
 from cnnkit.plots.rates import learning_rates
@@ -23,6 +24,7 @@ __all__ = [
     "gradient_flow",
     "image_grid",
     "intervals",
+    "learning_curves",
     "learning_rates",
     "legible",
     "live_curves",
