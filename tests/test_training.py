@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -45,6 +46,29 @@ def test_fit_learns_repeats_exactly_and_leaves_the_best_weights(digits, capsys):
     assert history.history["loss"][-1] < 0.9 * history.history["loss"][0]
     lines = capsys.readouterr().out.splitlines()
     assert sum("epoch" in line for line in lines) <= 30
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "expected"),
+    [
+        (300, 20, 101),  # a third of the run, after the first epoch
+        (15, 20, 11),  # at least 10 epochs
+        (90, 2, 51),  # at least 100 steps: BatchNorm's averages lag behind
+        (40, 2, 40),
+    ],
+)
+def test_patience_without_a_number_waits_for_all_three(epochs, steps, expected):
+    at = SimpleNamespace(share=lambda: at.epoch / epochs, epoch=0)
+    best = KeepBest(at)
+    best.set_model(small())
+    best.set_params({"steps": steps})
+    best.model.stop_training = False
+    best.on_train_begin()
+    for at.epoch in range(1, epochs + 1):
+        best.on_epoch_end(at.epoch - 1, {"loss": 1, "val_loss": 1 + (at.epoch > 1)})
+        if best.model.stop_training:
+            break
+    assert (at.epoch, best.epoch) == (expected, 0)
 
 
 PLAIN_LOSS = "sparse_categorical_crossentropy"

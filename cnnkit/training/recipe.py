@@ -95,7 +95,7 @@ def fit(
             train; weights, the saved model and predictions stay in 32), or "auto",
             which takes 16 bits where machine and model gain from them.
         patience: int, epochs without a better validation loss after which training
-            stops; None waits for a third of the run, and at least 10 epochs.
+            stops; None waits for a third of the run, at least 10 epochs and 100 steps.
         class_weight: None, or a dict from each label to how much its pictures count in
             the training loss, such as `data.balance.class_weights(photos)`.
         loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras

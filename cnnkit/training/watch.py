@@ -130,7 +130,9 @@ class KeepBest(keras.callbacks.Callback):
     Args:
         course: `Course` of the run.
         patience: int, epochs without improvement before stopping; None waits for a
-            third of the run and at least 10 epochs.
+            third of the run, at least 10 epochs and 100 steps. In its first steps a
+            network with BatchNorm looks worse than it is: the averages that it
+            predicts with lag behind. With few pictures these are many epochs.
     """
 
     remembered = ("loss", "weights", "epoch", "share", "why")  # by a run that is saved
@@ -168,7 +170,9 @@ class KeepBest(keras.callbacks.Callback):
         else:
             waited = epoch - (-1 if self.epoch is None else self.epoch)
             enough = waited >= self.patience if self.patience else (
-                waited >= 10 and self.course.share() - self.share >= 1 / 3
+                waited >= 10
+                and waited * self.params["steps"] >= 100
+                and self.course.share() - self.share >= 1 / 3
             )  # fmt: skip
             if enough:
                 self.why = f"no better validation loss for {waited} epochs"
