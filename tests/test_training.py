@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnkit import augment, data, models, training, transfer
+from cnnkit import augment, data, models, training
 from cnnkit.training import precision
 from cnnkit.training.schedules import Cosine, OneCycle
 from cnnkit.training.watch import Course, KeepBest
@@ -258,36 +258,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_best(digits):
     best.set_model(small())
     best.on_epoch_end(0, {"loss": 1.0, "val_loss": math.nan})
     assert best.weights is None and best.model.stop_training
-
-
-def test_fine_tuning_moves_the_head_and_the_top_and_no_batch_norm(digits):
-    keras.utils.set_random_seed(0)
-    base = transfer.backbone("mobilenet", (32, 32, 1), weights=None, width=0.25)
-    base.trainable = False  # as one with weights comes
-    model = transfer.classifier(base, 10)
-    before = {v.path: v.numpy() for v in model.variables}
-    history = training.fine_tune(
-        model, digits, epochs=1, unfreeze=0.3, learning_rate=1e-2, verbose=0
-    )
-    phases = [name for name, _ in history.params["phases"]]
-    assert phases[0] == "head" and phases[1].startswith("top ")
-    assert len(history.history["loss"]) == sum(n for _, n in history.params["phases"])
-    layers = [layer for layer in model.layers if layer.weights]
-    for layer in layers:
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        for variable in layer.variables:
-            if is_norm or not layer.trainable:
-                np.testing.assert_array_equal(before[variable.path], variable.numpy())
-    assert model.get_layer("logits").trainable
-
-
-def test_unfreezing_counts_from_the_top():
-    model = transfer.classifier(
-        "mobilenet", 3, image_shape=(32, 32, 3), weights=None, width=0.25
-    )
-    assert training.unfreeze_top(model, 0) == 0
-    some, every = (training.unfreeze_top(model, share) for share in (0.5, 1))
-    assert 0 < some < every == 27  # the convolutions of MobileNet (table 1)
 
 
 @pytest.mark.parametrize(

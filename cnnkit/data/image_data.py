@@ -66,8 +66,8 @@ class ImageData:
         )
 
     def _repr_html_(self):
-        """Shows counts and examples in a notebook."""
-        return display.html(self)
+        """Shows counts and examples in a notebook; features have none to show."""
+        return display.html(self) if self.pixels.dtype == "uint8" else None
 
     def write(self, folder):
         """Writes the pictures to a new folder as part/class/number.png, losslessly.

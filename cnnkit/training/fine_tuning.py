@@ -1,19 +1,18 @@
 """Fine-tunes a classifier on a backbone that has weights: the head, then the top."""
 
-import dataclasses
 import math
-import time
 
 import keras
-import numpy as np
 
 from cnnkit.training import resuming
 from cnnkit.training.interrupts import memory_for
+from cnnkit.training.layer_rates import rate_shares, unfreeze_top
 from cnnkit.training.losses import check_balance
 from cnnkit.training.phases import BROKEN_OFF, Recipe, join, train_phase
 from cnnkit.training.recipe import SCRATCH_RATE, check
 from cnnkit.training.watch import Course
-from cnnkit.transfer.heads import backbone_layers
+from cnnkit.transfer.features import seen_in_time
+from cnnkit.transfer.heads import backbone_layers, body_of, head_of
 
 HEAD_RATE = 1e-2  # peak learning rate for a head alone
 HEAD_EPOCHS = 30  # on cached features an epoch costs next to nothing
@@ -28,8 +27,9 @@ def fine_tune(
     minutes=None,
     batch_size=32,
     learning_rate=3e-4,
+    lowest_rate=0.1,
     weight_decay=0.02,
-    unfreeze=0.5,
+    unfreeze=(0.5, 1.0),
     patience=None,
     augment=None,
     class_weight=None,
@@ -38,54 +38,59 @@ def fine_tune(
     seed=0,
     verbose=1,
 ):
-    """Trains a classifier on a frozen backbone: first its head, then the top layers.
+    """Trains a classifier on a frozen backbone: its head, then more and more layers.
 
-    The head alone learns on features that the backbone computes once. Then the top
-    of the backbone is unfrozen and all of it learns at a small rate. BatchNorm layers
-    of the backbone stay frozen one by one, since their statistics move otherwise
-    (Keras issue 20285). Where nothing is frozen, as with random weights, there is
-    nothing to keep: the whole model is trained by `fit` at its own rate.
+    The head alone learns on features that the backbone computes once. Then the upper
+    layers are unfrozen, stage by stage, and learn at a small rate, the lower the
+    smaller. BatchNorm layers of the backbone stay frozen one by one, since their
+    statistics move otherwise (Keras issue 20285). Each stage is compiled anew and
+    keeps its best weights, so that none leaves the model worse in validation than it
+    was. Where nothing is frozen, as with random weights, there is nothing to keep: the
+    whole model is trained by `fit` at its own rate.
 
-    In plain Keras it stands for a `fit` with `backbone.trainable = False`, then
-    unfreezing, compiling again and a second `fit`.
+    In plain Keras it stands for a `fit` with `backbone.trainable = False`, then, for
+    each stage, unfreezing, compiling again and another `fit`.
 
     Args:
         model: `keras.Model` with the layers "features" and "pooled", such as
             `transfer.classifier` returns.
         data: `ImageData`.
-        epochs: int, passes over the training pictures after the head is trained.
+        epochs: int, passes over the training pictures after the head is trained, shared
+            by the stages.
         minutes: float, wall-clock minutes for everything; this, or `epochs`, or both.
         batch_size: int, pictures in a training step.
-        learning_rate: float, the peak of the second phase.
+        learning_rate: float, the peak of the stages after the head, for its layers and
+            the last layer of the backbone.
+        lowest_rate: float in (0, 1], the share of it that the first layer of the
+            backbone gets; it rises by the same factor from layer to layer (Howard and
+            Ruder, 2018, section 3.2). With 1 all learn at one rate.
         weight_decay: float, as for `fit`.
-        unfreeze: float in [0, 1], share of the backbone's layers, counted from the
-            top, that is unfrozen; with 0 only the head is trained.
-        patience: int or None, as for `fit`.
-        augment: None or a function, as for `ImageData.batches`; the second phase only.
-        class_weight: None or dict, as for `fit`; both phases.
-        loss: str or Keras loss, as for `fit`; both phases.
+        unfreeze: float in [0, 1], or a rising sequence of them, one for each stage:
+            share of the backbone's layers, counted from the top, that is unfrozen;
+            with 0 only the head is trained.
+        patience: int or None, as for `fit`, in each stage.
+        augment: None or a function, as for `ImageData.batches`; not for the head.
+        class_weight: None or dict, as for `fit`; in each stage.
+        loss: str or Keras loss, as for `fit`; in each stage.
         resume: None or a folder, as for `fit`. The features are not saved: going on
             with the head computes them again.
         seed: int, as for `fit`.
         verbose: 0 or 1, as for `fit`.
 
     Returns:
-        One `keras.callbacks.History` of both phases, as for `fit`.
+        One `keras.callbacks.History` of all stages, as for `fit`.
 
     Raises:
-        ValueError: as for `fit`, or `unfreeze` is outside [0, 1], or the model has
-            no layer "pooled".
-        RuntimeError, OSError, MemoryError: as for `fit`.
+        ValueError: as for `fit`, or `unfreeze` or `lowest_rate` is out of its range,
+            or the model has no layer "pooled".
+        RuntimeError, OSError, MemoryError: as for `fit`; OSError also where the disk
+            is too full for the features.
 
     Example:
         >>> model = transfer.classifier("mobilenet", 5, image_shape=(160, 160, 3))
         >>> history = fine_tune(model, photos, minutes=5)
     """
-    if not 0 <= unfreeze <= 1:
-        raise ValueError(
-            "`unfreeze` is a share of the backbone's layers, from 0 to 1. Received: "
-            f"unfreeze={unfreeze!r}"
-        )
+    stages = _checked_stages(unfreeze, lowest_rate)
     check(model, data, epochs, minutes)
     balanced = check_balance(data, class_weight, loss)
     recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
@@ -96,7 +101,8 @@ def fine_tune(
     settings = recipe._asdict() | options | {
         "epochs": epochs,
         "minutes": minutes,
-        "unfreeze": None if is_free else unfreeze,
+        "unfreeze": None if is_free else stages,
+        "lowest_rate": None if is_free else lowest_rate,
         "augment": augment,
     }  # fmt: skip
     # What is trainable follows from `unfreeze`, and changes here.
@@ -106,8 +112,7 @@ def fine_tune(
     course = Course(minutes)
     valid = data.batches("valid", batch_size=batch_size)
 
-    def phase(name, slug, course, **before):
-        saved = run and run.phase(slug)
+    def phase(name, saved, recipe, course, epochs, **before):
         start = saved.epoch if saved else 0
         train = data.batches("train", augment=augment, epoch=start, **options)
         return train_phase(
@@ -116,7 +121,9 @@ def fine_tune(
 
     with memory_for(batch_size), opened as run:
         if is_free:
-            return join([phase("all layers", "all-layers", course)], course, verbose)
+            saved = run and run.phase("all-layers")
+            done = [phase("all layers", saved, recipe, course, epochs)]
+            return join(done, course, verbose)
         saved = run and run.phase("head")
         course.start -= run.seconds_before if run else 0
         for_head = course.part(HEAD_SHARE)
@@ -124,40 +131,59 @@ def fine_tune(
             model, data, for_head, options, saved=saved, verbose=verbose
         )
         head_recipe = recipe._replace(learning_rate=HEAD_RATE)
-        phases = [
+        done = [
             train_phase(
                 "head", head, *batches, head_recipe, for_head, HEAD_EPOCHS, saved=saved
             )
         ]
-        if unfreeze and phases[0].params["stopped"] not in BROKEN_OFF:
-            name = f"top {unfreeze_top(model, unfreeze)} layers"
-            losses = filter(math.isfinite, phases[0].history["val_loss"])
-            before = min(losses, default=None)
-            phases.append(phase(name, "top", course.part(1.0), loss_before=before))
-        return join(phases, course, verbose)
+        recipe = recipe._replace(shares=rate_shares(model, lowest_rate))
+        for left, share, passes in _shared_out(stages, epochs):
+            saved = run and run.phase(f"top-{share:g}")
+            in_time = course.left() or (saved and saved.found)
+            if done[-1].params["stopped"] in BROKEN_OFF or not in_time:
+                break
+            name = f"top {unfreeze_top(model, share)} layers"
+            losses = [
+                loss for part in done for loss in part.history.get("val_loss", ())
+            ]
+            before = min(filter(math.isfinite, losses), default=None)
+            part = course.part(1 / left)
+            done.append(phase(name, saved, recipe, part, passes, loss_before=before))
+        if len(done) > 1:  # a file of the model names no optimizer of ours
+            optimizer = keras.optimizers.AdamW(learning_rate, weight_decay)
+            model.compile(optimizer, loss=recipe.loss, metrics=["accuracy"])
+        return join(done, course, verbose)
 
 
-def unfreeze_top(model, share):
-    """Makes the top of a backbone trainable, except its BatchNorm layers.
+def _checked_stages(unfreeze, lowest_rate):
+    """The shares of the stages, without those that unfreeze nothing."""
+    try:
+        stages = tuple(map(float, unfreeze))
+    except TypeError:  # one number
+        stages = (float(unfreeze),)
+    rising = all(a < b for a, b in zip(stages, stages[1:], strict=False))
+    if not stages or not rising or not all(0 <= share <= 1 for share in stages):
+        raise ValueError(
+            "`unfreeze` is a share of the backbone's layers from 0 to 1, or a few of "
+            f"them that rise. Received: unfreeze={unfreeze!r}"
+        )
+    if not 0 < lowest_rate <= 1:
+        raise ValueError(
+            "`lowest_rate` is a share of the learning rate, above 0 and at most 1. "
+            f"Received: lowest_rate={lowest_rate!r}"
+        )
+    return tuple(share for share in stages if share)
 
-    BatchNorm layers stay frozen each by its own `trainable=False`: that keeps their
-    statistics as they are, which calling the backbone with `training=False` does not
-    (Keras issue 20285). Compile the model afterwards, else nothing changes.
 
-    Args:
-        model: `keras.Model` with a layer "features"; what stands before it is the
-            backbone.
-        share: float in [0, 1], share of the backbone's layers, from the top.
-
-    Returns:
-        int, the number of layers with weights that will now learn.
-    """
-    layers = backbone_layers(model)
-    first = round(len(layers) * (1 - share))
-    for position, layer in enumerate(layers):
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position >= first and not is_norm
-    return sum(bool(layer.trainable_weights) for layer in layers)
+def _shared_out(stages, epochs):
+    """For each stage: how many are left with it, its share of layers, its epochs."""
+    if epochs is not None:
+        stages = stages[max(0, len(stages) - epochs) :]  # each has one at least
+    for number, share in enumerate(stages):
+        left = len(stages) - number
+        passes = None if epochs is None else epochs // left
+        yield left, share, passes
+        epochs = None if epochs is None else epochs - passes
 
 
 def _cached_head(model, data, course, options, *, saved, verbose):
@@ -168,40 +194,13 @@ def _cached_head(model, data, course, options, *, saved, verbose):
     out first, the head learns from the pictures that have been seen by then. Where
     the head is done, there are no batches.
     """
-    pooled = model.get_layer("pooled")
-    backbone = keras.Model(model.input, pooled.output)
-    inputs = keras.Input(pooled.output.shape[1:])
-    x = inputs
-    for layer in model.layers[model.layers.index(pooled) + 1 :]:
-        x = layer(x)  # the same layers: what the head learns, the model knows
-    head = keras.Model(inputs, x, name=f"{model.name}_head")
+    head = head_of(model)
     if saved and saved.is_done:
         return head, (None, None)
-
-    batch_size = options["batch_size"]
-    features = np.zeros((len(data.manifest), *inputs.shape[1:]), "float32")
-    seen = np.zeros(len(features), bool)
-    told = time.monotonic()
-    for part in ("valid", "train"):
-        rows = data.rows(part)
-        if part == "train":
-            rows = np.random.default_rng(options["seed"]).permutation(rows)
-        for start in range(0, len(rows), batch_size):
-            chosen = rows[start : start + batch_size]
-            images = data.pixels[chosen].astype("float32")
-            features[chosen] = backbone.predict_on_batch(images)
-            seen[chosen] = True
-            if verbose and time.monotonic() - told > 15:
-                told = time.monotonic()
-                print(f"features of {part} pictures: {start / len(rows):.0%}")
-            if part == "train" and course.share() > 0.7:
-                break
-    cached = dataclasses.replace(
-        data,
-        image_shape=features.shape[1:],
-        manifest=data.manifest[seen].reset_index(drop=True),
-        pixels=features[seen],
-    )
+    features = seen_in_time(
+        body_of(model), data, options["batch_size"], options["seed"],
+        enough=lambda: course.share() > 0.7, verbose=verbose,
+    )  # fmt: skip
     start = saved.epoch if saved else 0
-    train = cached.batches("train", epoch=start, **options)
-    return head, (train, cached.batches("valid", batch_size=256))
+    train = features.batches("train", epoch=start, **options)
+    return head, (train, features.batches("valid", batch_size=256))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cnnkit.training import precision
 from cnnkit.training.interrupts import Listening, Terminated
+from cnnkit.training.layer_rates import LayerRates
 from cnnkit.training.losses import CROSSENTROPY
 from cnnkit.training.resuming import Saver
 from cnnkit.training.schedules import OneCycle
@@ -38,6 +39,7 @@ class Recipe(NamedTuple):
     clip: float | None = None
     precision: str = "float32"
     callbacks: tuple = ()
+    shares: dict | None = None  # of the learning rate, by the path of a variable
 
 
 def make_optimizer(recipe):
@@ -47,8 +49,9 @@ def make_optimizer(recipe):
         recipe: `Recipe`.
 
     Returns:
-        `keras.optimizers.AdamW`, or `SGD` with Nesterov's momentum; biases and the
-        weights of normalisation layers are not decayed.
+        `keras.optimizers.AdamW` or, where the recipe has `shares`, `LayerRates`; or
+        `SGD` with Nesterov's momentum. Biases and the weights of normalisation layers
+        are not decayed.
     """
     shared = {
         "learning_rate": recipe.learning_rate,
@@ -59,6 +62,9 @@ def make_optimizer(recipe):
     }
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **shared)
+    elif recipe.shares is not None:
+        optimizer = LayerRates(**shared)
+        optimizer.shares = recipe.shares
     else:
         optimizer = keras.optimizers.AdamW(**shared)
     optimizer.exclude_from_weight_decay(var_names=UNDECAYED)

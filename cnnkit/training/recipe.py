@@ -206,7 +206,7 @@ def check(model, data, epochs, minutes):
             f"data.load. Received: {type(data).__name__}"
         )
     wanted, shape = model.input_shape[1:], data.image_shape
-    if len(wanted) != 3 or any(
+    if len(wanted) != len(shape) or any(
         w not in (None, s) for w, s in zip(wanted, shape, strict=True)
     ):
         raise ValueError(

@@ -37,9 +37,10 @@ class Course:
 
     def share(self):
         """Returns how far the run is, from 0 to 1."""
-        return min(
-            1.0, max(self.steps_done / self.steps, self.elapsed() / self.seconds)
-        )
+        if not self.left():
+            return 1.0
+        by_time = self.elapsed() / self.seconds
+        return min(1.0, max(self.steps_done / self.steps, by_time))
 
 
 class Clock(keras.callbacks.Callback):

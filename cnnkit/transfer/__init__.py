@@ -2,6 +2,7 @@
 
 from cnnkit.transfer.adoption import adopt
 from cnnkit.transfer.backbones import BACKBONES, backbone, cached_widths, classifier
+from cnnkit.transfer.features import cache_features
 from cnnkit.transfer.heads import body_of, head_of
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "adopt",
     "backbone",
     "body_of",
+    "cache_features",
     "cached_widths",
     "classifier",
     "head_of",
