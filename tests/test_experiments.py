@@ -78,3 +78,56 @@ def test_the_families_of_the_report_are_there_in_the_order_of_their_years():
     for family in FAMILIES.values():
         model = family.build(num_classes=12, input_shape=(32, 32, 3))
         assert model.output_shape == (None, 12)
+
+
+@pytest.fixture(scope="module")
+def bases():
+    """Two backbones as if they had weights: one that sees, one that sees nothing."""
+    inputs = keras.Input((32, 32, 1))
+    keras.utils.set_random_seed(0)
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    sees = keras.layers.Conv2D(32, 8, strides=8, activation="relu")(x)
+    sees = keras.Model(inputs, keras.layers.Reshape((1, 1, 512))(sees))
+    blind = keras.Model(inputs, keras.layers.AveragePooling2D(32)(x))
+    sees.trainable = blind.trainable = False
+    return {"sees": sees, "blind $_{": blind}
+
+
+def test_backbones_are_compared_by_heads_that_share_their_features(
+    digits, bases, monkeypatch
+):
+    whole, passes = keras.Model.predict_on_batch, []
+
+    def counted(self, images):
+        passes.append(len(images))
+        return whole(self, images)
+
+    monkeypatch.setattr(keras.Model, "predict_on_batch", counted)
+    table = experiments.compare_backbones(
+        digits, bases, minutes=0.5, seeds=(0, 1), part="test", verbose=0
+    )
+    assert list(table.index) == list(bases)
+    known = len(digits.rows("valid")) + len(digits.rows("test"))
+    steps = -(-known // 64) - (-len(digits.rows("train")) // 64)
+    assert passes.count(64) == 2 * steps  # one pass for each, not one for each seed
+    sees, blind = table.loc["sees"], table.loc["blind $_{"]
+    assert sees["accuracy"] > 0.6 > 0.3 > blind["accuracy"]
+    assert sees["parameters"] == 8 * 8 * 32 + 32 + 512 * 10 + 10
+    assert sees["megabytes"] == pytest.approx(4e-6 * sees["parameters"])
+    n = len(digits.rows("test"))
+    assert (table["pictures"] == n).all() and (table["seeds"] == 2).all()
+    assert (table["learnt"] == len(digits.rows("train"))).all()
+    ends = binomtest(round(sees["accuracy"] * n), n).proportion_ci(method="wilson")
+    np.testing.assert_allclose((sees["low"], sees["high"]), ends, atol=0.02)
+
+
+def test_backbones_without_weights_are_refused_before_any_work(digits):
+    with pytest.raises(ValueError, match="frozen, can be compared.*'mobilenet'"):
+        base = experiments.backbones.transfer.backbone(
+            "mobilenet", (32, 32, 1), weights=None, width=0.25
+        )
+        experiments.compare_backbones(digits, {"mobilenet": base})
+    with pytest.raises(ValueError, match="`names` is a list.*'mobilenet'"):
+        experiments.compare_backbones(digits, "mobilenet")
+    with pytest.raises(ValueError, match=r"Received: \(\)"):
+        experiments.compare_backbones(digits, ["mobilenet"], seeds=())

@@ -1,5 +1,6 @@
 """The same thing several times under one budget, as a table: what is better here?"""
 
+from cnnkit.experiments.backbones import compare_backbones
 from cnnkit.experiments.families import FAMILIES, Family, compare_families
 
-__all__ = ["FAMILIES", "Family", "compare_families"]
+__all__ = ["FAMILIES", "Family", "compare_backbones", "compare_families"]

@@ -26,7 +26,7 @@ def fine_tune(
     epochs=None,
     minutes=None,
     batch_size=32,
-    learning_rate=3e-4,
+    learning_rate=1e-3,
     lowest_rate=0.1,
     weight_decay=0.02,
     unfreeze=(0.5, 1.0),

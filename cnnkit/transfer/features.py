@@ -184,15 +184,17 @@ class Progress:
             print(f"{self.what}: {self.done / self.total:.0%} of the pictures")
 
 
-def seen_in_time(body, data, batch_size, seed, enough, verbose):
-    """The features of validation and of as many training pictures as time allows.
+def seen_in_time(body, data, batch_size, seed, *, enough, whole=("valid",), verbose=1):
+    """The features of whole parts, and of as many training pictures as time allows.
 
     Args:
         body: `keras.Model`, frozen.
         data: `ImageData`.
         batch_size: int.
         seed: int, of the order in which training pictures come.
-        enough: function without arguments: whether to stop before the next batch.
+        enough: function without arguments: whether to stop before the next batch of
+            training pictures.
+        whole: the parts that are computed in full, before.
         verbose: 0 or 1.
 
     Returns:
@@ -202,13 +204,13 @@ def seen_in_time(body, data, batch_size, seed, enough, verbose):
     Raises:
         OSError: the disk is full.
     """
-    valid, train = (data.rows(part) for part in ("valid", "train"))
-    train = np.random.default_rng(seed).permutation(train)
-    told = Progress("features", len(valid) + len(train), verbose)
+    known = np.concatenate([data.rows(part) for part in whole])
+    train = np.random.default_rng(seed).permutation(data.rows("train"))
+    told = Progress("features", len(known) + len(train), verbose)
     sizes = []
 
     def batches():
-        for rows in (valid, train):
+        for rows in (known, train):
             for part in computed(body, data, rows, batch_size):
                 yield part
                 told.add(len(part))
@@ -219,7 +221,7 @@ def seen_in_time(body, data, batch_size, seed, enough, verbose):
     features = feature_files.written(
         None, None, (None, *body.output.shape[1:]), batches()
     )
-    seen = np.concatenate([valid, train])[: sum(sizes)]
+    seen = np.concatenate([known, train])[: sum(sizes)]
     return dataclasses.replace(
         data,
         image_shape=features.shape[1:],

@@ -7,8 +7,8 @@ scikit-learn's digits at 32 x 32, with 5, 20 and 100 pictures a class in all: of
 fifth, at least one a class, is for validation, as `data.from_folder` does it, and the
 rest is learnt from. The starts:
 
-- scratch: `small_cnn` with widths 32, 64, 128 and 256 from random weights.
-- embedded: the same network from the weights in the package, where it has any.
+- scratch: `small_cnn` from random weights, widths 32, 64, 128, and 256 for flowers.
+- embedded: `small_cnn` from the weights in the package, where it has any.
 - ImageNet, head: MobileNet 0.25, frozen; `fine_tune(unfreeze=0)`.
 - ImageNet, fine-tuned: the same network, `fine_tune` in its own stages.
 
@@ -168,7 +168,9 @@ def learnt(few, start, steps, policy, seed):
     }
     if start == "scratch":
         model = models.small_cnn(
-            num_classes=num_classes, input_shape=shape, widths=WIDTHS
+            num_classes=num_classes,
+            input_shape=shape,
+            widths=WIDTHS if shape[0] >= 48 else WIDTHS[:3],
         )
         training.fit(model, few, **options)
     else:
