@@ -134,12 +134,44 @@ def counted_with_ones(side, patch, width):
     return scores.sum() + (np.ones_like(scores) @ tokens).sum()
 
 
+NORM, OPTIONS = "BatchNormalization", {"Conv2D": {"filters": 1, "kernel_size": 3}}
+
+
+def opening(first, norms=False):
+    """An answer to lesson 12 that opens the layers from a certain one on."""
+
+    def answer(kinds, count):
+        start = first(len(kinds), count)
+        closed = () if norms else (NORM,)
+        return [i >= start and k not in closed for i, k in enumerate(kinds)]
+
+    return answer
+
+
+def opening_others(kinds, count):
+    """An answer to lesson 12 that counts no BatchNormalization."""
+    flags, left = [], count
+    for kind in reversed(kinds):
+        flags.append(kind != NORM and left > 0)
+        left -= kind != NORM
+    return flags[::-1]
+
+
 def warmed(fall):
     return lambda s, n, w, p: p * (s / w if s < w else fall(s, n, w))
 
 
 def fallen(share):
     return (1 + math.cos(math.pi * share)) / 2
+
+
+def opened_in_keras(kinds, count):
+    layers = [getattr(keras.layers, kind)(**OPTIONS.get(kind, {})) for kind in kinds]
+    for place, layer in enumerate(reversed(layers)):
+        layer.trainable = place < count
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return [layer.trainable for layer in layers]
 
 
 def late(s, n, w):
@@ -162,6 +194,7 @@ RIGHT = {
     "08": stopped_by_keras,
     "09": cosine_by_keras,
     "11": balanced_by_sklearn,
+    "12": opened_in_keras,
     "16": stacked_by_keras,
     "17": dense_by_keras,
     "18": separated_by_keras,
@@ -271,6 +304,22 @@ WRONG = {
         (lambda c: len(c) * np.array(c) / sum(c), "Upside down"),
         (lambda c: 1 - np.array(c) / sum(c), "three classes"),
         (lambda c: [1.0] * len(c), "equal weights"),
+    ],
+    "12": [
+        (lambda k, n: [a != NORM and i < n for i, a in enumerate(k)], "at the input"),
+        (opening(lambda total, n: total - n, norms=True), "averages move"),
+        (opening_others, "further down"),
+        (opening(lambda total, n: total - n if n else 0), "kinds[-0:]"),
+        (
+            lambda k, n: [a == NORM or i < len(k) - n for i, a in enumerate(k)],
+            "Upside down",
+        ),
+        (opening(lambda total, n: total - n + 1), "One layer too few"),
+        (opening(lambda total, n: n), "the other way round"),
+        (
+            lambda k, n: [a == "Conv2D" and i >= len(k) - n for i, a in enumerate(k)],
+            "without weights",
+        ),
     ],
     "16": [
         (lambda n, k, c: (k * n, n * (k * c) ** 2), "overlap"),
