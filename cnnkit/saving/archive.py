@@ -191,6 +191,7 @@ def _is_allowed(value, trusted):
     if alias and alias.startswith("cnnkit>"):
         importlib.import_module("cnnkit.models")  # where layers of ours are registered
         importlib.import_module("cnnkit.models.stochastic_depth")  # in no builder
+        importlib.import_module("cnnkit.models.cosine")
     ours = keras.saving.get_registered_object(alias)
     if isinstance(ours, type) and ours.__module__.startswith("cnnkit."):
         return (module, name) == (ours.__module__, ours.__name__)
