@@ -432,3 +432,16 @@ def test_the_body_and_then_the_head_are_the_model_and_share_its_weights(build, r
     assert set(parts) == whole and len(parts) == len(whole)
     with pytest.raises(ValueError, match="layers named 'features'.*Received: a model"):
         transfer.head_of(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
+
+
+def test_a_trained_classifier_is_cut_off_and_gets_another_head():
+    teacher = models.small_cnn(num_classes=3, input_shape=(32, 32, 3), widths=(4, 8))
+    body = keras.Model(teacher.input, teacher.get_layer("features").output)
+    body.trainable = False
+    model = transfer.classifier(body, 5)
+    assert model.output_shape == (None, 5)
+    assert len(model.trainable_weights) == 2  # of the new head
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    expected = keras.Model(teacher.input, teacher.get_layer("pooled").output)(images)
+    pooled = keras.Model(model.input, model.get_layer("pooled").output)(images)
+    np.testing.assert_array_equal(pooled, expected)

@@ -110,7 +110,8 @@ def classifier(
 
     Args:
         base: str, a key of `BACKBONES`, or a `keras.Model` that ends in a feature map,
-            such as `backbone` returns.
+            such as `backbone` returns, or another classifier up to its layer
+            "features". Its layers are shared: what they learn, `base` learns.
         num_classes: int, at least 2.
         image_shape: (height, width, channels), as for `backbone`; read only where
             `base` is a name.
@@ -148,7 +149,9 @@ def classifier(
             "include_top=False and no pooling. Received: output shape "
             f"{base.output_shape}"
         )
-    features = layers.Identity(name="features")(base.output)
+    features = base.output  # of a classifier that was cut off there, or to be named
+    if base.layers[-1].name != "features":
+        features = layers.Identity(name="features")(features)
     logits = HEADS[head](features, num_classes, dropout)
     # Under a 16-bit policy too, logits and probabilities have 32 bits.
     outputs = layers.Softmax(dtype="float32", name="probabilities")(logits)
