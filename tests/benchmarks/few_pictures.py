@@ -8,12 +8,15 @@ pictures a class in all: of these a fifth, at least one a class, is for validati
 `data.from_folder` does it, and the rest is learnt from. The starts:
 
 - scratch: `small_cnn` from random weights, widths 32, 64, 128, and 256 for flowers.
-- embedded: `small_cnn` from the weights in the package, where it has any.
+- generated: `small_cnn` of widths 32, 64, 128 and 256 from the weights that the option
+  `--generated` names, which embedded_pretraining.py learns on generated pictures, with
+  `fine_tune`. Pictures under 48 pixels are enlarged to twice their side.
+- scratch, enlarged: this network and these pictures, from random weights.
 - ImageNet, head: MobileNet 0.25, frozen; `fine_tune(unfreeze=0)`.
 - ImageNet, fine-tuned: the same network, `fine_tune` in its own stages.
 
 Training takes about 200, 500 and 1,000 steps of 32 pictures from random weights; a
-quarter of it where a trained head is the start of fine-tuning. For one seed all starts
+quarter of it from ImageNet's, which has a trained head before. For one seed all starts
 take the same pictures and the same augmentation; the test pictures are the same always,
 at most 1,000. Each run is a row of notebooks/tables/few_pictures.csv, written when it
 is done: stopped and called again, it goes on. `--starts` and `--sets` choose; `--again`
@@ -38,7 +41,13 @@ SETS = {
     "fashion": "photos",
     "digits": "digits",
 }
-STARTS = ("scratch", "embedded", "ImageNet, head", "ImageNet, fine-tuned")
+STARTS = (
+    "scratch",
+    "scratch, enlarged",
+    "generated",
+    "ImageNet, head",
+    "ImageNet, fine-tuned",
+)
 WIDTHS = (32, 64, 128, 256)
 BATCH, MOST_TESTED, SMALLER = 32, 1000, 96
 OUT = Path(__file__).parents[2] / "notebooks" / "tables" / "few_pictures.csv"
@@ -50,6 +59,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--starts", nargs="*", default=list(STARTS), choices=STARTS)
+    parser.add_argument("--per-class", nargs="*", type=int, default=list(STEPS))
+    parser.add_argument("--generated", help="file of weights")
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
 
@@ -63,13 +74,19 @@ def main():
     for name in options.sets:
         photos = opened(name)
         for seed in range(options.seeds):
-            for per_class in STEPS:
+            for per_class in options.per_class:
                 few = drawn(photos, per_class, seed) if photos is not None else None
                 for start in options.starts:
+                    if start == "generated" and options.generated is None:
+                        continue
+                    if start == "scratch, enlarged" and name == "flowers":
+                        continue  # that is the same as "scratch"
                     key = (name, start, per_class, seed)
                     if few is None or key in done:
                         continue
-                    result = learnt(few, start, STEPS[per_class], SETS[name], seed)
+                    steps = STEPS[per_class]
+                    file = options.generated
+                    result = learnt(few, start, steps, SETS[name], seed, file)
                     if result is None:
                         continue
                     rows.append(dict(zip(KEY, key, strict=True)) | result | facts())
@@ -152,7 +169,7 @@ def drawn(photos, per_class, seed):
     return taken(photos, rows, split=split)
 
 
-def learnt(few, start, steps, policy, seed):
+def learnt(few, start, steps, policy, seed, file):
     """One run: a dict of accuracy and CPU-seconds, or None where it cannot be."""
     import keras
     import numpy as np
@@ -162,32 +179,32 @@ def learnt(few, start, steps, policy, seed):
     keras.utils.set_random_seed(seed)
     if few.image_shape[0] > SMALLER and "ImageNet" not in start:
         few = few.resized(SMALLER)
+    if few.image_shape[0] < 48 and start in ("generated", "scratch, enlarged"):
+        few = few.resized(2 * few.image_shape[0])
     shape, num_classes = few.image_shape, few.num_classes
     cpu = time.process_time()
-    steps = steps if start == "scratch" else steps // 4
+    steps = steps if "ImageNet" not in start else steps // 4
     options = {
         "epochs": -(-steps // -(-len(few.rows("train")) // BATCH)),
         "augment": augment.policy(policy),
         "seed": seed,
         "verbose": 0,
     }
-    if start == "scratch":
+    if "scratch" in start:
         model = models.small_cnn(
             num_classes=num_classes,
             input_shape=shape,
             widths=WIDTHS if shape[0] >= 48 else WIDTHS[:3],
         )
         training.fit(model, few, **options)
+    elif start == "generated":
+        model = transfer.classifier(generated(file, shape), num_classes)
+        training.fine_tune(model, few, **options)
+    elif not transfer.cached_widths("mobilenet"):
+        print(f"{start} skipped: KERAS_HOME holds no ImageNet weights of MobileNet")
+        return None
     else:
-        name, weights = ("mobilenet", "imagenet")
-        if start == "embedded":
-            name, weights = ("small_cnn", "embedded")
-        try:
-            base = transfer.backbone(name, shape, weights=weights)
-        except (ValueError, FileNotFoundError) as error:
-            print(f"{start} skipped: {error}")
-            return None
-        model = transfer.classifier(base, num_classes)
+        model = transfer.classifier("mobilenet", num_classes, image_shape=shape)
         if start == "ImageNet, head":
             options |= {"unfreeze": 0}
         training.fine_tune(model, few, **options)
@@ -200,6 +217,27 @@ def learnt(few, start, steps, policy, seed):
         "cpu_seconds": round(cpu, 1),
         "test_pictures": len(labels),
     }
+
+
+def generated(file, image_shape):
+    """`small_cnn` up to its features, with the weights of a file, frozen."""
+    import keras
+    import numpy as np
+
+    from cnnkit import models
+
+    height, width, channels = image_shape
+    inputs = x = keras.Input((height, width, channels))
+    if channels == 1:
+        x = keras.layers.Concatenate()([x, x, x])
+    net = models.small_cnn(input_shape=(height, width, 3), widths=WIDTHS)
+    for layer in net.layers[1 : [v.name for v in net.layers].index("features")]:
+        x = layer(x)
+    base = keras.Model(inputs, x)
+    with np.load(file) as arrays:
+        base.set_weights([arrays[name].astype("float32") for name in arrays.files])
+    base.trainable = False
+    return base
 
 
 def summary(table):
