@@ -8,8 +8,8 @@ hundred pictures are enough.
 They have learned on pictures of 224 pixels, and halve them five times: of 32 pixels,
 one position is left. So small pictures are enlarged inside the model. What it brings
 was measured with a linear classifier on the features of MobileNet (width 0.25) and
-MobileNetV2 (0.35), 1,000 pictures to learn from and 1,000 to test (flowers: all), its strength
-chosen from two on the test pictures, so all figures are a little high:
+MobileNetV2 (0.35), 1,000 pictures to learn from and 1,000 to test (flowers: all). Its
+strength was chosen from two on the test pictures, so all figures are a little high:
 
     pictures                      as they are   x 2           x 3           x 4
     CIFAR-10, 32 px               0.25 to 0.30  0.54 to 0.56  0.63 to 0.65  0.66 to 0.68
