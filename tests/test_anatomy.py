@@ -14,6 +14,7 @@ from references import without_random_start
 
 from cnnkit import models, plots
 from cnnkit.models import anatomy, kinds, resnet, small_cnn
+from cnnkit.models.cosine import CosineLogits
 from cnnkit.plots.anatomy import stage_table
 
 applications = keras.applications
@@ -380,8 +381,15 @@ def test_every_layer_of_ours_is_counted():
     names = {x.__name__ for x in ours if issubclass(x, layers.Layer)}
     assert {"Capsules", "GraphConvolution", "Positions"} <= names
     counted = {x.__name__ for x in ours if hasattr(x, "multiply_adds")}
-    assert counted == {"Capsules", "GraphConvolution"}
+    assert counted == {"Capsules", "CosineLogits", "GraphConvolution"}
     assert names - counted <= kinds.FREE
+
+
+def test_a_cosine_costs_what_a_dense_layer_costs():
+    inputs = keras.Input((8,))
+    rows = anatomy.table(keras.Model(inputs, CosineLogits(3)(inputs)))
+    assert anatomy.totals(rows)["multiply_adds"] == 8 * 3
+    assert anatomy.totals(rows)["parameters"] == 8 * 3 + 1  # and the scale
 
 
 def test_capsules_cost_their_votes_and_the_rounds_of_routing():

@@ -53,6 +53,11 @@ class CosineLogits(layers.Layer):
         """
         return (*input_shape[:-1], self.units)
 
+    def multiply_adds(self):
+        """Returns the multiply-adds for one picture: a product for each class."""
+        channels, units = self.kernel.shape
+        return channels * units
+
     def get_config(self):
         """Returns what builds the layer again."""
         return {**super().get_config(), "units": self.units, "scale": self.start}

@@ -260,10 +260,7 @@ plots.training_curves(history, marks=dict(zip(ends.tolist(), stages, strict=Fals
 def who_learns(kinds, count):
     ### BEGIN SOLUTION
     first = len(kinds) - count
-    return [
-        place >= first and kind != "BatchNormalization"
-        for place, kind in enumerate(kinds)
-    ]
+    return [i >= first and k != "BatchNormalization" for i, k in enumerate(kinds)]
     ### END SOLUTION
 
 

@@ -200,6 +200,8 @@ def test_e10_e11_handlers_are_set_in_the_main_thread_alone_and_taken_back(
 def test_e10_e11_a_signal_leaves_a_usable_model_and_a_way_to_go_on(
     photos, in_one_go, tmp_path, capsys, monkeypatch, moment, number, why
 ):
+    # A process that was started in the background ignores Ctrl-C; this one does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     write = checkpoint.write
 
     def hit(path, state):
@@ -213,6 +215,7 @@ def test_e10_e11_a_signal_leaves_a_usable_model_and_a_way_to_go_on(
         stops = []
     model, history = run(photos, resume=tmp_path, callbacks=stops, verbose=1)
     monkeypatch.undo()
+    signal.signal(signal.SIGINT, before)
     assert history.params["stopped"].startswith(why) and len(history.epoch) == 2
     best = min(history.history["val_loss"])
     assert model.evaluate(photos.valid, verbose=0)[0] == pytest.approx(best, rel=1e-2)
