@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from cnnkit.models.folding import fold_batchnorm
 from cnnkit.transfer import feature_files
 from cnnkit.transfer.heads import body_of
 
@@ -85,10 +86,10 @@ def cache_features(
         key = feature_files.key_of(body, data, augment, copies, seed)
 
     def batches():
-        told = Progress("features", len(manifest), verbose)
+        told, fast = Progress("features", len(manifest), verbose), predicting(body)
         for copy, chosen in enumerate(rows):
             change = augment if copy else None
-            for part in computed(body, data, chosen, batch_size, change, (seed, copy)):
+            for part in computed(fast, data, chosen, batch_size, change, (seed, copy)):
                 yield part
                 told.add(len(part))
 
@@ -133,6 +134,22 @@ def frozen_body(model, data):
             "before its head"
         )
     return body
+
+
+def predicting(body):
+    """A network that says what `body` says, in less time where that is possible.
+
+    Args:
+        body: `keras.Model`, frozen.
+
+    Returns:
+        A copy with BatchNorm folded into its convolutions; `body` itself where other
+        code than a graph of layers says how it is computed.
+    """
+    try:
+        return fold_batchnorm(body)
+    except ValueError:
+        return body
 
 
 def computed(body, data, rows, batch_size, augment=None, seed=()):
@@ -210,8 +227,9 @@ def seen_in_time(body, data, batch_size, seed, *, enough, whole=("valid",), verb
     sizes = []
 
     def batches():
+        fast = predicting(body)
         for rows in (known, train):
-            for part in computed(body, data, rows, batch_size):
+            for part in computed(fast, data, rows, batch_size):
                 yield part
                 told.add(len(part))
                 sizes.append(len(part))
