@@ -136,3 +136,12 @@ def test_unfreezing_counts_from_the_top():
     assert training.unfreeze_top(model, 0) == 0
     some, every = (training.unfreeze_top(model, share) for share in (0.5, 1))
     assert 0 < some < every == 27  # the convolutions of MobileNet (table 1)
+
+
+def test_a_model_with_nothing_frozen_learns_at_the_rate_that_is_asked_for(digits):
+    def rates(**options):
+        model = models.small_cnn(input_shape=(32, 32, 1), widths=(4, 8))
+        history = training.fine_tune(model, digits, epochs=3, verbose=0, **options)
+        return np.array(history.history["learning_rate"])
+
+    np.testing.assert_allclose(rates(), 3 * rates(learning_rate=1e-3), rtol=1e-5)

@@ -15,6 +15,7 @@ from cnnkit.transfer.features import seen_in_time
 from cnnkit.transfer.heads import backbone_layers, body_of, head_of
 
 HEAD_RATE = 1e-2  # peak learning rate for a head alone
+TUNED_RATE = 1e-3  # for a backbone with weights: what it knows should not be lost
 HEAD_EPOCHS = 30  # on cached features an epoch costs next to nothing
 HEAD_SHARE = 0.3  # of the minutes, at most, for the features and the head
 
@@ -26,7 +27,7 @@ def fine_tune(
     epochs=None,
     minutes=None,
     batch_size=32,
-    learning_rate=1e-3,
+    learning_rate=None,
     lowest_rate=0.1,
     weight_decay=0.02,
     unfreeze=(0.5, 1.0),
@@ -46,7 +47,7 @@ def fine_tune(
     statistics move otherwise (Keras issue 20285). Each stage is compiled anew and
     keeps its best weights, so that none leaves the model worse in validation than it
     was. Where nothing is frozen, as with random weights, there is nothing to keep: the
-    whole model is trained by `fit` at its own rate.
+    whole model is trained at once, as by `fit`.
 
     In plain Keras it stands for a `fit` with `backbone.trainable = False`, then, for
     each stage, unfreezing, compiling again and another `fit`.
@@ -60,7 +61,8 @@ def fine_tune(
         minutes: float, wall-clock minutes for everything; this, or `epochs`, or both.
         batch_size: int, pictures in a training step.
         learning_rate: float, the peak of the stages after the head, for its layers and
-            the last layer of the backbone.
+            the last layer of the backbone. None takes 0.001, and where nothing is
+            frozen the rate of `fit`; with weights of this package take 0.001 there.
         lowest_rate: float in (0, 1], the share of it that the first layer of the
             backbone gets; it rises by the same factor from layer to layer (Howard and
             Ruder, 2018, section 3.2). With 1 all learn at one rate.
@@ -93,10 +95,10 @@ def fine_tune(
     stages = _checked_stages(unfreeze, lowest_rate)
     check(model, data, epochs, minutes)
     balanced = check_balance(data, class_weight, loss)
-    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
     is_free = all(layer.trainable for layer in backbone_layers(model))
-    if is_free:
-        recipe = recipe._replace(learning_rate=SCRATCH_RATE)
+    if learning_rate is None:
+        learning_rate = SCRATCH_RATE if is_free else TUNED_RATE
+    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
     options = {"batch_size": batch_size, "seed": seed}
     settings = recipe._asdict() | options | {
         "epochs": epochs,
