@@ -13,11 +13,15 @@ SHAPE = (32, 32, 3)
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, *SHAPE)).astype("float32")
 
 
+def small():
+    """A small backbone: 96 channels, 4 x 4 positions."""
+    model = models.small_cnn(input_shape=SHAPE)
+    return keras.Model(model.input, model.get_layer("features").output)
+
+
 def classifier(head, dropout=0.2):
     """A small backbone with a head; no weight of the head is zero or one."""
-    model = transfer.classifier(
-        "small_cnn", 3, image_shape=SHAPE, weights=None, head=head, dropout=dropout
-    )
+    model = transfer.classifier(small(), 3, head=head, dropout=dropout)
     rng = np.random.default_rng(0)
     for layer in model.layers[len(transfer.heads.backbone_layers(model)) :]:
         for variable in layer.weights:
@@ -105,9 +109,7 @@ def test_attention_is_the_closed_form_and_starts_as_the_plain_average():
     model.get_layer("attention_scores").set_weights([np.zeros_like(scores)])
     features, pooled = seen(model, "features", "pooled")
     np.testing.assert_allclose(pooled, features.mean(axis=(1, 2)), rtol=1e-5)
-    fresh = transfer.classifier(
-        "small_cnn", 3, image_shape=SHAPE, weights=None, head="attention"
-    )
+    fresh = transfer.classifier(small(), 3, head="attention")
     assert not kernel(fresh, "attention_scores")[0].any()
 
 
@@ -119,14 +121,12 @@ def test_cosine_logits_equal_those_of_scikit_learn_and_survive_black_features():
     np.testing.assert_allclose(logits, expected, rtol=1e-4)
     layer = model.get_layer("logits")
     assert np.isfinite(np.asarray(layer(np.zeros((2, 96), "float32")))).all()
-    fresh = transfer.classifier(
-        "small_cnn", 3, image_shape=SHAPE, weights=None, head="cosine"
-    )
+    fresh = transfer.classifier(small(), 3, head="cosine")
     assert kernel(fresh)[1] == 10  # as in Gidaris and Komodakis
 
 
 def test_batchnorm_of_the_hidden_layer_learns_while_that_of_the_backbone_rests():
-    base = transfer.backbone("small_cnn", SHAPE, weights=None)
+    base = small()
     base.trainable = False
     model = transfer.classifier(base, 3, head="hidden")
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
@@ -146,9 +146,7 @@ def test_batchnorm_of_the_hidden_layer_learns_while_that_of_the_backbone_rests()
 def test_sixteen_bits_leave_logits_and_probabilities_in_thirty_two(head):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = transfer.classifier(
-            "small_cnn", 3, image_shape=SHAPE, weights=None, head=head
-        )
+        model = transfer.classifier(small(), 3, head=head)
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.get_layer("features").output.dtype == "float16"

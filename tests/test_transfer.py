@@ -171,8 +171,13 @@ def test_small_pictures_are_enlarged_as_pillow_does_it_and_this_is_said(
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_networks_keep_small_pictures_as_they_are(name, capsys):
+def test_our_networks_keep_small_pictures_as_they_are_or_say_so(name, capsys):
     model = transfer.backbone(name, (32, 32, 1), weights=None)
+    if name == "small_cnn":  # with four stages
+        assert (
+            "enlarged inside the model, 2 times, to 64 x 64" in capsys.readouterr().out
+        )
+        transfer.backbone(name, (48, 48, 1), weights=None)
     assert not capsys.readouterr().out
     assert len(model.output.shape) == 4 and min(model.output.shape[1:3]) >= 1
     assert transfer.classifier(model, 5).output_shape == (None, 5)
@@ -189,7 +194,7 @@ def test_weights_in_the_package_are_found_and_grey_pictures_can_use_them(
     assert transfer.backbone("small_cnn", (32, 32, 3)).trainable
     assert "no weights in this package" in capsys.readouterr().out
 
-    source = models.small_cnn()
+    source = models.small_cnn(input_shape=(64, 64, 3), widths=(32, 64, 128, 256))
     body = transfer.backbone("small_cnn", (32, 32, 3), weights=None)
     disturb(body)
     arrays = [np.asarray(v, "float16") for v in body.weights]
@@ -200,7 +205,7 @@ def test_weights_in_the_package_are_found_and_grey_pictures_can_use_them(
     for weights in ("auto", "embedded"):
         ours = transfer.backbone("small_cnn", (32, 32, 1), weights=weights)
         assert "weights from this package" in capsys.readouterr().out
-        assert not ours.trainable
+        assert ours.trainable  # a start, not features to keep
         expected = np.asarray(body(np.repeat(grey, 3, axis=-1)))
         np.testing.assert_allclose(np.asarray(ours(grey)), expected, atol=1e-4)
         assert expected.std() > 0.01

@@ -25,9 +25,8 @@ from keras import layers
 
 from cnnkit.transfer.families import BACKBONES
 from cnnkit.transfer.heads import HEADS, check_head
-from cnnkit.transfer.weights import find, is_published, read
+from cnnkit.transfer.weights import find, is_embedded, is_published, read
 
-LEAST = 96  # pixels of the shorter side, to which small pictures are enlarged
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of red, green and blue in [0, 255]
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -38,7 +37,8 @@ def backbone(name, image_shape, *, weights="auto", width=None):
 
     One line is printed that says which weights were taken, and one if pictures are
     changed inside. A backbone with weights comes frozen (`trainable=False`), one
-    without comes trainable.
+    without comes trainable, and so does one with weights of this package: they are a
+    better start than random ones, not features to keep.
 
     Args:
         name: str, a key of `BACKBONES`: a network of keras.applications, or one of
@@ -46,8 +46,9 @@ def backbone(name, image_shape, *, weights="auto", width=None):
         image_shape: (height, width, channels): height and width in pixels, or both
             None to accept any size; 3 channels of RGB, or 1 of grey. Into a network
             of keras.applications, grey goes three times, and pictures whose shorter
-            side is under 96 pixels go enlarged by the whole factor that brings it to
-            96 or more (bilinear; layer "enlarge"). With None nothing is enlarged.
+            side is under 96 pixels (`small_cnn`: 48) go enlarged by the whole factor
+            that brings it there or above (bilinear; layer "enlarge"). With None
+            nothing is enlarged.
         weights: "auto" takes ImageNet weights that lie in Keras' cache, else weights
             that are in this package, else none; "imagenet" downloads them if they are
             not in the cache; "embedded" takes those in this package; a path takes
@@ -76,14 +77,17 @@ def backbone(name, image_shape, *, weights="auto", width=None):
     _check(name, image_shape, width)
     image_shape = tuple(image_shape)
     family = BACKBONES[name]
+    inputs = keras.Input(image_shape, name="pixels")
+    enlarged = _enlarge(inputs, name, family.least)
     if family.pixels == "ours":
-        whole = family.build(num_classes=2, input_shape=image_shape)
+        whole = family.build(num_classes=2, input_shape=enlarged.shape[1:])
         model = keras.Model(whole.input, whole.get_layer("features").input, name=name)
+        if enlarged is not inputs:
+            model = keras.Model(inputs, _again(model, enlarged), name=name)
         width, file = find(name, weights, width)
     else:
         width, file = find(name, weights, width)
-        inputs = keras.Input(image_shape, name="pixels")
-        x = _normalise(_colour(_enlarge(inputs, name)), family.pixels)
+        x = _normalise(_colour(enlarged), family.pixels)
         network = family.build(
             include_top=False, weights=None, input_tensor=x, **family.at(width)
         )
@@ -93,7 +97,7 @@ def backbone(name, image_shape, *, weights="auto", width=None):
     if file is not None:
         if not is_published(file):
             read(model, file, name, width)
-        model.trainable = False
+        model.trainable = is_embedded(file)
     return model
 
 
@@ -183,18 +187,25 @@ def _check(name, image_shape, width):
         )
 
 
-def _enlarge(x, name):
-    """Brings the shorter side to `LEAST` pixels or more, by a whole factor."""
+def _enlarge(x, name, least):
+    """Brings the shorter side to `least` pixels or more, by a whole factor."""
     height, width = x.shape[1:3]
-    factor = 1 if height is None else -(-LEAST // min(height, width))
+    factor = 1 if height is None else -(-least // min(height, width))
     if factor == 1:
         return x
     print(
-        f"{name} halves pictures five times: those of {height} x {width} pixels are "
-        f"enlarged inside the model, {factor} times, to {factor * height} x "
-        f"{factor * width}"
+        f"{name} makes pictures small in its stages: those of {height} x {width} "
+        f"pixels are enlarged inside the model, {factor} times, to "
+        f"{factor * height} x {factor * width}"
     )
     return layers.UpSampling2D(factor, interpolation="bilinear", name="enlarge")(x)
+
+
+def _again(chain, x):
+    """The layers of a network that is a chain, new ones, on another tensor."""
+    for layer in chain.layers[1:]:
+        x = layer.from_config(layer.get_config())(x)
+    return x
 
 
 def _colour(x):

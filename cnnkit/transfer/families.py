@@ -20,6 +20,8 @@ from keras import applications
 
 from cnnkit import models
 
+LEAST = 96  # pixels of the shorter side: `backbones` tells why
+SMALL_WIDTHS = (32, 64, 128, 256)  # of `small_cnn`, with which its weights were learned
 KERNELS = "weights_tf_dim_ordering_tf_kernels"  # in the names of files since 2017
 
 
@@ -33,12 +35,14 @@ class Family(NamedTuple):
             where there are none.
         widths: dict of float, the width multiplier, to str, as it is in the file's
             name; the first is the default.
+        least: int, pixels of the shorter side; smaller pictures are enlarged.
     """
 
     build: Callable
     pixels: str
     file: str = ""
     widths: dict = {1.0: ""}
+    least: int = LEAST
 
     def at(self, width):
         """Returns the arguments of `build` that choose a width, as a dict.
@@ -122,9 +126,11 @@ BACKBONES = {
     "nasnet_mobile": Family(
         applications.NASNetMobile, "symmetric", "nasnet_mobile_no_top.h5"
     ),
-    "small_cnn": Family(models.small_cnn, "ours"),
-    "resnet18": Family(partial(models.resnet, 18), "ours"),
-    "resnet20_cifar": Family(models.resnet_cifar, "ours"),
-    "densenet_cifar": Family(models.densenet_cifar, "ours"),
-    "mobilenet_cifar": Family(models.mobilenet_cifar, "ours"),
+    "small_cnn": Family(
+        partial(models.small_cnn, widths=SMALL_WIDTHS), "ours", least=48
+    ),
+    "resnet18": Family(partial(models.resnet, 18), "ours", least=1),
+    "resnet20_cifar": Family(models.resnet_cifar, "ours", least=1),
+    "densenet_cifar": Family(models.densenet_cifar, "ours", least=1),
+    "mobilenet_cifar": Family(models.mobilenet_cifar, "ours", least=1),
 }

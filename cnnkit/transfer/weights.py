@@ -99,6 +99,15 @@ def is_published(file):
     return file.suffix == ".h5" and not file.name.endswith(".weights.h5")
 
 
+def is_embedded(file):
+    """Whether weights are those of this package.
+
+    Args:
+        file: `pathlib.Path`.
+    """
+    return file.parent == PACKAGE
+
+
 def read(model, file, name, width):
     """Reads a file of weights into a model, or says why it cannot be.
 
