@@ -33,6 +33,7 @@ def main():
     parser.add_argument("--side", type=int, default=192, help="pixels")
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--head", default="average", help="a key of transfer.HEADS")
     options = parser.parse_args()
     archive = Path(os.environ.get("CNNKIT_DATA", "")) / "flowers.tar"
     if not archive.is_file():
@@ -55,7 +56,9 @@ def main():
             if options.per_class:
                 photos = few(photos, options.per_class, seed)
             for way in options.ways:
-                hits, cpu, stopped = learnt(way, photos, options.minutes, seed)
+                hits, cpu, stopped = learnt(
+                    way, photos, options.minutes, seed, options.head
+                )
                 right[way].append(hits)
                 print(
                     f"seed {seed}, {way}: {hits.mean():.3f} of {len(hits)} test "
@@ -93,7 +96,7 @@ def few(photos, per_class, seed):
     return dataclasses.replace(photos, manifest=manifest, pixels=photos.pixels[rows])
 
 
-def learnt(way, photos, minutes, seed):
+def learnt(way, photos, minutes, seed, head):
     """Trains in one way: which test pictures are right, CPU-seconds, how it ended."""
     import keras
 
@@ -110,7 +113,7 @@ def learnt(way, photos, minutes, seed):
         photos = smaller
         history = training.fit(model, photos, augment=policy, **options)
     else:
-        model = transfer.classifier("mobilenet", k, image_shape=shape)
+        model = transfer.classifier("mobilenet", k, image_shape=shape, head=head)
         stages = {"unfreeze": 0} if way == "head" else {"augment": policy}
         history = training.fine_tune(model, photos, **stages, **options)
     cpu = time.process_time() - cpu
