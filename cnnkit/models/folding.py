@@ -21,7 +21,7 @@ def fold_batchnorm(model):
 
     The answers are those of `model` but for rounding. A MobileNet takes about 0.6 of
     the CPU time, a ResNet 0.9. Folded is each BatchNorm whose input comes straight from
-    a `Conv2D` or `DepthwiseConv2D` that feeds nothing else; other layers are copied as
+    a `Conv2D` or `DepthwiseConv2D` that nothing else reads; other layers are copied as
     they are. In training the copy would not normalise anything: train `model`.
 
     Args:
@@ -76,13 +76,14 @@ def fold_batchnorm(model):
 
 def _folded_norms(model):
     """The BatchNorm of each convolution that has one of its own, by its name."""
-    norms = {}
+    norms, ends = {}, [tensor._keras_history[0] for tensor in model.outputs]
     for norm in model.layers:
         if not isinstance(norm, layers.BatchNormalization):
             continue
         conv, *_ = norm.input._keras_history
         is_conv = type(conv) in (layers.Conv2D, layers.DepthwiseConv2D)
-        alone = len(norm._inbound_nodes) == len(conv._outbound_nodes) == 1
+        once = len(norm._inbound_nodes) == len(conv._outbound_nodes) == 1
+        alone = once and conv not in ends
         if is_conv and alone and conv.activation is keras.activations.linear:
             norms[conv.name] = norm
     return norms

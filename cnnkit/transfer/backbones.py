@@ -83,7 +83,7 @@ def backbone(name, image_shape, *, weights="auto", width=None):
         whole = family.build(num_classes=2, input_shape=enlarged.shape[1:])
         model = keras.Model(whole.input, whole.get_layer("features").input, name=name)
         if enlarged is not inputs:
-            model = keras.Model(inputs, _again(model, enlarged), name=name)
+            model = keras.Model(inputs, _again(model.layers[1:], enlarged), name=name)
         width, file = find(name, weights, width)
     else:
         width, file = find(name, weights, width)
@@ -202,8 +202,8 @@ def _enlarge(x, name, least):
 
 
 def _again(chain, x):
-    """The layers of a network that is a chain, new ones, on another tensor."""
-    for layer in chain.layers[1:]:
+    """Layers that follow one another, new ones like them, on another tensor."""
+    for layer in chain:
         x = layer.from_config(layer.get_config())(x)
     return x
 
@@ -240,9 +240,7 @@ def _flat(network, inputs, name):
     def call(layer, x, *more, **options):
         if not isinstance(layer, keras.Model):
             return layer(x, *more, **options)
-        for inner in layer.layers:
-            x = inner.from_config(inner.get_config())(x)
-        return x
+        return _again(layer.layers, x)
 
     flat = keras.models.clone_model(network, call_function=call)
     flat.set_weights(network.get_weights())

@@ -61,7 +61,6 @@ import cv2
 import numpy as np
 
 SIDE, CHUNK, BATCH, RATE = 64, 8192, 128, 2e-3
-WIDTHS = (32, 64, 128, 256)
 SHAPES = {"fractal": 128, "contour": 64, "strokes": 64}
 INSTANCES, PALETTES, TEXTURES = 24, 32, 24
 
@@ -77,10 +76,13 @@ def main():
 
     from cnnkit import models
     from cnnkit.training.schedules import OneCycle
+    from cnnkit.transfer.families import SMALL_WIDTHS
 
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy("mixed_bfloat16")
-    net = models.small_cnn(num_classes=2, input_shape=(SIDE, SIDE, 3), widths=WIDTHS)
+    net = models.small_cnn(
+        num_classes=2, input_shape=(SIDE, SIDE, 3), widths=SMALL_WIDTHS
+    )
     body = net.layers[: [layer.name for layer in net.layers].index("features")]
     x = net.get_layer("pooled").output
     asked = {

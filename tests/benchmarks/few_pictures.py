@@ -50,7 +50,6 @@ STARTS = (
     "ImageNet, head",
     "ImageNet, fine-tuned",
 )
-WIDTHS = (32, 64, 128, 256)
 GENERATED_RATE = 1e-3
 BATCH, MOST_TESTED, SMALLER = 32, 1000, 96
 OUT = Path(__file__).parents[2] / "notebooks" / "tables" / "few_pictures.csv"
@@ -178,6 +177,7 @@ def learnt(few, start, steps, policy, seed, file):
     import numpy as np
 
     from cnnkit import augment, data, models, training, transfer
+    from cnnkit.transfer.families import SMALL_WIDTHS
 
     keras.utils.set_random_seed(seed)
     if few.image_shape[0] > SMALLER and "ImageNet" not in start:
@@ -195,7 +195,7 @@ def learnt(few, start, steps, policy, seed, file):
         model = models.small_cnn(
             num_classes=num_classes,
             input_shape=shape,
-            widths=WIDTHS if shape[0] >= 48 else WIDTHS[:3],
+            widths=SMALL_WIDTHS[: 4 if shape[0] >= 48 else 3],
         )
         training.fit(model, few, **options)
     elif "ImageNet" not in start:
