@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "explain": "plots",
     "transfer": "models saving",
     "training": "augment data transfer evaluation saving",
-    "tuning": "augment data models transfer training",
+    "tuning": "augment data models transfer training evaluation saving",
     "experiments": "augment data models transfer training tuning evaluation explain "
     "plots saving",
     "report": "data evaluation explain plots saving",

@@ -1,18 +1,14 @@
 """What a run is made of, to go on only with the same, and to say what is different."""
 
-import functools
 import hashlib
-import json
 import re
-import types
 from collections import Counter
 
 import keras
 import numpy as np
 
 from cnnkit import __version__
-
-NOT_COMPARED = {"name", "seed", "shared_object_id"}  # a saved state knows them better
+from cnnkit.training.describing import NOT_COMPARED, config_text, described
 
 
 def take(model, data, settings, ignore=()):
@@ -27,15 +23,28 @@ def take(model, data, settings, ignore=()):
     Returns:
         A dict of JSON values and arrays.
     """
-    manifest, layers = data.manifest, _layers(_config(model))
-    for row in layers:
+    rows = layers(model)
+    for row in rows:
         row["settings"] = {k: v for k, v in row["settings"].items() if k not in ignore}
+    return {"layers": rows} | take_without_model(data, settings)
+
+
+def take_without_model(data, settings):
+    """Returns what a run is made of that has no model yet, or many.
+
+    Args:
+        data: `ImageData`.
+        settings: dict, as for `take`.
+
+    Returns:
+        A dict, as from `take`.
+    """
+    manifest = data.manifest
     hashes = [
         hashlib.sha256(str(text).encode()).digest()[:8]
         for text in manifest["content_hash"]
     ]
     return {
-        "layers": layers,
         "classes": list(data.class_names),
         "shape": list(data.image_shape),
         "pictures": {
@@ -73,7 +82,7 @@ def differences(old, new):
                     ": the learning rate falls towards the end of the run, so a run "
                     "cannot be made longer or shorter on its way"
                 )
-    return found + list(_other_layers(old["layers"], new["layers"]))
+    return found + list(_other_layers(old.get("layers", []), new.get("layers", [])))
 
 
 def other_versions(old, new):
@@ -95,62 +104,6 @@ def other_versions(old, new):
             )
 
 
-def described(value, seen=()):
-    """Returns a setting as text that is equal for equal settings, in every process.
-
-    Args:
-        value: number, str, container, function or object. A function counts as equal
-            when its code and what it has bound are; global names that it reads are
-            not followed.
-        seen: tuple of int, the `id` of what holds the value, which may hold itself.
-    """
-    if id(value) in seen:
-        return "itself"
-    inner = functools.partial(described, seen=(*seen, id(value)))
-    if isinstance(value, dict):
-        inside = (f"{inner(k)}: {inner(v)}" for k, v in value.items())
-        return f"{{{', '.join(inside)}}}"
-    if isinstance(value, set | frozenset):  # their order changes with the process
-        return f"{{{', '.join(sorted(map(inner, value)))}}}"
-    if isinstance(value, list) or type(value) is tuple:
-        return f"[{', '.join(map(inner, value))}]"
-    if isinstance(value, np.ndarray):
-        content = hashlib.sha256(np.asarray(value, order="C").data).hexdigest()[:8]
-        return f"{value.dtype} array {value.shape} {content}"
-    if isinstance(value, functools.partial):
-        return f"{inner(value.func)} with {inner([value.args, value.keywords])}"
-    if isinstance(value, types.MethodType):
-        return f"{value.__func__.__qualname__} of {inner(value.__self__)}"
-    if isinstance(value, types.FunctionType):
-        return f"{value.__qualname__} ({_code(value, inner)})"
-    if isinstance(value, type | types.BuiltinFunctionType):
-        return value.__qualname__
-    text = repr(value)
-    if hasattr(value, "get_config"):  # which lacks the delta of a Huber loss
-        text = re.sub(" at 0x[0-9a-f]+", "", text)
-        return f"{type(value).__qualname__} {_text(value.get_config())} {text}"
-    if " at 0x" in text:  # an address, another one in each process
-        return f"{type(value).__qualname__} {inner(getattr(value, '__dict__', {}))}"
-    return text
-
-
-def _code(function, describe):
-    """A few digits that change with what a function does."""
-
-    def parts(code):
-        yield from (code.co_code.hex(), repr(code.co_names))
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                yield from parts(constant)
-            else:
-                yield describe(constant)
-
-    bound = [cell.cell_contents for cell in function.__closure__ or ()]
-    bound += [function.__defaults__, function.__kwdefaults__]
-    content = "\n".join([*parts(function.__code__), describe(bound)])
-    return hashlib.sha256(content.encode()).hexdigest()[:8]
-
-
 def _config(model):
     """The config of a model; of one that has none, its weights."""
     try:
@@ -164,7 +117,31 @@ def _config(model):
         return {"layers": [own]}
 
 
-def _layers(config, outer=""):
+def layers(model):
+    """Lists what the layers of a model are.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        A list of dicts: name, class, and settings as text, without those that change
+        nothing, such as names.
+    """
+    return _rows(_config(model))
+
+
+def own_name(row):
+    """Returns the name of a layer, None where Keras gave it, like conv2d_3 to a Conv2D.
+
+    Args:
+        row: dict, of `layers`.
+    """
+    last = row["name"].rpartition("/")[2]
+    given = re.fullmatch(rf"{row['class'].lower()}\d*", last.replace("_", ""))
+    return None if given else last
+
+
+def _rows(config, outer=""):
     """A row for each layer, models inside opened: its name, class and settings.
 
     Keras numbers names anew in each process and each cell (conv2d, conv2d_1), so layers
@@ -176,13 +153,15 @@ def _layers(config, outer=""):
         name = inner.get("name", str(place))
         places[name] = place
         settings = {
-            key: _text(value)
+            key: config_text(value)
             for key, value in inner.items()
             if key not in NOT_COMPARED | {"layers", "input_layers", "output_layers"}
         }
-        settings["inputs"] = _text(_placed(layer.get("inbound_nodes", []), places))
+        settings["inputs"] = config_text(
+            _placed(layer.get("inbound_nodes", []), places)
+        )
         row = {"name": outer + name, "class": layer["class_name"], "settings": settings}
-        rows += [row, *_layers(inner, f"{outer}{name}/")]
+        rows += [row, *_rows(inner, f"{outer}{name}/")]
     return rows
 
 
@@ -198,24 +177,11 @@ def _placed(value, places):
     return value
 
 
-def _text(value):
-    """A value of a config as JSON text, without names and seeds."""
-
-    def plain(value):
-        if isinstance(value, dict):
-            if value.get("class_name") == "__keras_tensor__":
-                return plain(value["config"])
-            return {k: plain(v) for k, v in value.items() if k not in NOT_COMPARED}
-        return [plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-    return json.dumps(plain(value), sort_keys=True, default=described)
-
-
 def _other_layers(old, new):
     """What is different in the layers: the first that is, and how many more."""
 
     def known_by(row):
-        return row["class"], _own_name(row), row["settings"]
+        return row["class"], own_name(row), row["settings"]
 
     other = [
         (was, now)
@@ -244,13 +210,6 @@ def _other_layers(old, new):
             changes = [f"it was called {was['name']!r}"]
         more = f" (and {len(other) - 1} further layers)" if other[1:] else ""
         yield f"layer {now['name']!r}: {', '.join(changes)}{more}"
-
-
-def _own_name(row):
-    """The name of a layer, or None where Keras gave it, as in conv2d_3 to a Conv2D."""
-    last = row["name"].rpartition("/")[2]
-    given = re.fullmatch(rf"{row['class'].lower()}\d*", last.replace("_", ""))
-    return None if given else last
 
 
 def _other_data(old, new):

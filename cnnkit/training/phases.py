@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from cnnkit.training import precision
+from cnnkit.training import compiled, precision
 from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.layer_rates import LayerRates
 from cnnkit.training.losses import CROSSENTROPY
@@ -108,13 +108,14 @@ def train_phase(
     listening = Listening() if saved else contextlib.nullcontext()
     stopped, goes_on = None, True
     with precision.computing_in(model, recipe.precision), listening:
-        model.compile(
-            make_optimizer(recipe),
-            recipe.loss,
-            metrics=["accuracy"],
+        options = {
+            "metrics": ["accuracy"],
             # On a CPU compiling to XLA makes training slower, on a GPU faster.
-            jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
-        )
+            "jit_compile": (
+                "auto" if tf.config.list_physical_devices("GPU") else False
+            ),
+        }
+        compiled.compile_for(model, recipe, make_optimizer, options)
         if saved:
             saver = Saver(saved, course, history, [clock, best], listening)
             callbacks.append(saver)

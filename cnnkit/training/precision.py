@@ -11,6 +11,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from cnnkit.training.compiled import is_kept
+
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # On a CPU the others gain (1.1 to 1.5 times), these lose (0.7).
 SLOW_IN_16_BITS = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
@@ -65,6 +67,8 @@ def computing_in(model, precision):
     try:
         yield
     finally:
+        if is_kept(model):
+            changed.clear()
         for layer, policy in changed:
             layer.dtype_policy = policy
         if changed:  # what was traced computes in 16 bits: trace it again when asked

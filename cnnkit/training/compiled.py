@@ -1,0 +1,123 @@
+"""One compiled model for many trainings, where nothing but numbers changes.
+
+Tracing the graph of a training step takes a second, as long as some epochs of a small
+network. A search trains a hundred times, and most of its models differ in numbers
+alone, such as the rate of dropout: here such numbers become variables of the graph.
+"""
+
+import weakref
+
+import keras
+import tensorflow as tf
+
+from cnnkit.training.describing import described
+
+_KEPT = weakref.WeakKeyDictionary()  # model: what it is compiled for, or None
+# What is no part of the graph, or a variable in it.
+_FREE = "learning_rate schedule weight_decay patience verbose callbacks class_weight"
+
+
+class Knob:
+    """A number that a traced graph reads anew in each step.
+
+    It can stand for `L2.l2`, for the rate of `AdjustableDropout`, and for
+    `weight_decay` of an optimizer.
+
+    Args:
+        value: float.
+    """
+
+    def __init__(self, value):
+        self.variable = tf.Variable(float(value), trainable=False)
+
+    def __tf_tensor__(self, dtype=None, name=None):
+        return tf.cast(self.variable, dtype or "float32", name=name)
+
+
+class AdjustableDropout(keras.layers.Dropout):
+    """What a Dropout layer becomes to have a `Knob` as its rate.
+
+    `Dropout` compares its rate with 0 in Python, which is for numbers alone. The luck
+    is the same.
+    """
+
+    def call(self, inputs, training=False):  # noqa: D102
+        if not training:
+            return inputs
+        rate = tf.convert_to_tensor(self.rate)
+        scale = tf.cast(1 / (1 - rate), inputs.dtype)
+        seed = tf.cast(self.seed_generator.next(), "int32")  # as `keras.random` does it
+        luck = tf.random.stateless_uniform(tf.shape(inputs), seed, dtype=inputs.dtype)
+        kept = luck >= tf.cast(rate, inputs.dtype)
+        return tf.where(kept, inputs * scale, tf.zeros((), inputs.dtype))
+
+
+def keep(model):
+    """Lets a model stay compiled from one training to the next.
+
+    What is kept: the traced graph, and the precision that layers compute in. Weights
+    go on from where they are, and the optimizer starts anew.
+
+    Args:
+        model: `keras.Model`, which nobody else compiles or changes.
+    """
+    _KEPT[model] = None
+
+
+def is_kept(model):
+    """Returns whether `keep` was called for a model.
+
+    Args:
+        model: `keras.Model`.
+    """
+    return model in _KEPT
+
+
+def compile_for(model, recipe, make_optimizer, options):
+    """Compiles a model, or takes back its optimizer to the start where that is enough.
+
+    Args:
+        model: `keras.Model`.
+        recipe: `phases.Recipe`.
+        make_optimizer: function of a recipe to its Keras optimizer.
+        options: dict, further arguments of `keras.Model.compile`.
+    """
+    key = described(
+        {k: v for k, v in recipe._asdict().items() if k not in _FREE.split()}
+    )
+    kept = _KEPT.get(model)
+    if kept is None or kept[0] != key:
+        model.compile(make_optimizer(recipe), recipe.loss, **options)
+        if model in _KEPT:
+            _KEPT[model] = key, Start(model)
+    else:
+        kept[1].again(recipe.learning_rate, recipe.weight_decay)
+
+
+class Start:
+    """The state in which the optimizer of a compiled model begins.
+
+    Args:
+        model: `keras.Model`, compiled and not trained since; a `weight_decay` of its
+            optimizer becomes a `Knob`.
+    """
+
+    def __init__(self, model):
+        self.optimizer = optimizer = model.optimizer
+        optimizer.build(model.trainable_variables)
+        self.values = [variable.numpy() for variable in optimizer.variables]
+        if optimizer.weight_decay is not None:
+            optimizer.weight_decay = Knob(optimizer.weight_decay)
+
+    def again(self, learning_rate, weight_decay):
+        """Takes the optimizer back to its start.
+
+        Args:
+            learning_rate: float.
+            weight_decay: float, or None where there is none.
+        """
+        for variable, value in zip(self.optimizer.variables, self.values, strict=True):
+            variable.assign(value)
+        self.optimizer.learning_rate = learning_rate
+        if weight_decay is not None:
+            self.optimizer.weight_decay.variable.assign(weight_decay)

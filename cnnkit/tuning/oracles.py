@@ -1,0 +1,223 @@
+"""KerasTuner's oracles, with a budget, and with files that survive.
+
+An oracle says which hyperparameters to try next. All of them decide by a seed and by
+the scores so far. So a search that goes on after a crash is taken through its trials
+again, in their order, without training: each trial is a file of its own, and no other
+state is read. (KerasTuner's own files are written in place, so that a kill leaves half
+a file and the search cannot be opened any more; and its grid search forgets the grid.)
+"""
+
+import hashlib
+import json
+import math
+import time
+
+import keras_tuner
+from keras_tuner import HyperParameters, synchronized
+from keras_tuner.engine.trial import Trial
+
+from cnnkit.saving import replacing
+
+ENDED = ("COMPLETED", "FAILED")
+
+
+class _Kept:
+    """What is added to an oracle of KerasTuner.
+
+    Attributes:
+        seconds: dict from the number of a trial to how long it took.
+    """
+
+    folder = None  # until `open`, it is an oracle as any other
+
+    def open(self, folder, max_trials, minutes):
+        """Takes up the trials of a folder, and begins to count.
+
+        Args:
+            folder: `pathlib.Path`.
+            max_trials: int, or None for no limit.
+            minutes: float, wall-clock minutes for all trials, those of the folder
+                included; or None.
+
+        Returns:
+            A list of `pathlib.Path`, the damaged files that were set aside.
+        """
+        records, damaged = _read_all(folder)
+        self.seconds = {
+            r["state"]["trial_id"]: r["seconds"] for r in records if "ended" in r
+        }
+        self._began = {r["state"]["trial_id"]: r["began"] for r in records}
+        self._again(records)
+        self.folder = folder
+        self._max_trials = math.inf if max_trials is None else max_trials
+        self._deadline = math.inf if minutes is None else (
+            time.monotonic() + 60 * minutes - sum(self.seconds.values())
+        )  # fmt: skip
+        self._starts = {}
+        return damaged
+
+    def left(self):
+        """Returns the seconds until the end of the search, infinite without limit."""
+        return self._deadline - time.monotonic()
+
+    def is_over(self):
+        """Returns whether no further trial may begin.
+
+        That is also so where less time is left than half of the shortest trial took.
+        """
+        taken = len(self.end_order) + len(self.ongoing_trials)
+        least = min(self.seconds.values(), default=0) / 2
+        return taken >= self._max_trials or self.left() <= least
+
+    @synchronized
+    def create_trial(self, tuner_id):  # noqa: D102
+        if self.folder and tuner_id not in self.ongoing_trials and self.is_over():
+            self.tuner_ids.discard(tuner_id)
+            return Trial(self.get_space(), status="STOPPED")
+        trial = super().create_trial(tuner_id)
+        if self.folder:
+            self._starts[trial.trial_id] = time.monotonic()
+        return trial
+
+    def score_trial(self, trial):
+        """Scores a trial by the epoch whose weights are kept: of the lowest loss.
+
+        Args:
+            trial: `keras_tuner.engine.trial.Trial`.
+        """
+        name = self.objective.name
+        by = "val_loss" if trial.metrics.exists("val_loss") else name
+        trial.best_step = trial.metrics.get_best_step(by)
+        values = {o.step: o.value[0] for o in trial.metrics.get_history(name)}
+        trial.score = values[trial.best_step]
+
+    def get_best_trials(self, num_trials=1):
+        """Returns the best trials; one that failed is never among them.
+
+        Args:
+            num_trials: int, how many at most.
+        """
+        best = super().get_best_trials(num_trials)
+        return [trial for trial in best if trial.status == "COMPLETED"]
+
+    def save(self):
+        """Does nothing: each trial is a file, and there is no other state."""
+
+    def _save_trial(self, trial):
+        if not self.folder:
+            return
+        is_new = trial.trial_id not in self._began
+        if is_new:
+            self._began[trial.trial_id] = self._number()
+        facts = {"began": self._began[trial.trial_id], "state": trial.get_state()}
+        if trial.status in ENDED:
+            seconds = round(time.monotonic() - self._starts[trial.trial_id], 2)
+            self.seconds[trial.trial_id] = seconds
+            facts |= {"ended": self._number(), "seconds": seconds}
+        if is_new or trial.status in ENDED:
+            _write(self.folder / f"trial_{trial.trial_id}.json", facts)
+
+    def _number(self):
+        """The next number of what happens: a trial begins or ends."""
+        self._happened += 1
+        return self._happened
+
+    def _again(self, records):
+        """Goes through the trials as they began and ended."""
+        begins = {r["began"]: (self._begin_again, r) for r in records}
+        ends = {r["ended"]: (self._end_again, r) for r in records if "ended" in r}
+        events = begins | ends
+        for number in sorted(events):
+            again, record = events[number]
+            again(record)
+        self._happened = max(events, default=0)
+        unfinished = [trial.trial_id for trial in self.ongoing_trials.values()]
+        self._retry_queue += reversed(unfinished)  # the last is taken first
+        self.ongoing_trials.clear()
+        self.tuner_ids.clear()
+
+    def _begin_again(self, record):
+        state = record["state"]
+        number = state["trial_id"]
+        while number not in self.trials:  # a trial whose file is lost comes before it
+            trial = self.create_trial(f"again {len(self.trials)}")
+            if trial.status != "RUNNING":  # it depends on one that is lost
+                trial = Trial(self.get_space(), trial_id=number)
+                self.trials[number] = self.ongoing_trials[f"again {number}"] = trial
+                self.start_order.append(number)
+        trial = self.trials[number]
+        trial.hyperparameters = HyperParameters.from_config(state["hyperparameters"])
+        self._record_values(trial)
+
+    def _end_again(self, record):
+        state = record["state"]
+        trial = self.trials[state["trial_id"]]
+        trial.metrics = type(trial.metrics).from_config(state["metrics"])
+        trial.status, trial.message = state["status"], state["message"]
+        self.end_trial(trial)
+
+
+class RandomSearch(_Kept, keras_tuner.oracles.RandomSearchOracle):
+    """Each trial is drawn at random."""
+
+
+class Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
+    """Many short trials, of which the best go on."""
+
+
+class BayesianOptimization(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Each trial is chosen where a model of the scores expects or ignores most."""
+
+
+class GridSearch(_Kept, keras_tuner.oracles.GridSearchOracle):
+    """All combinations, one after the other."""
+
+
+def make(method, objective, epochs, seed):
+    """Makes an oracle.
+
+    Args:
+        method: str, a key of `METHODS`.
+        objective: str or `keras_tuner.Objective`.
+        epochs: int, the most epochs of a trial.
+        seed: int from 0.
+    """
+    options = {
+        "objective": objective,
+        "seed": seed + 1,  # KerasTuner takes 0 for none
+        "max_consecutive_failed_trials": 10**9,  # `Search` has another rule
+    }
+    if method == "hyperband":
+        options |= {"max_epochs": epochs, "hyperband_iterations": 10**6}
+    else:
+        options["max_trials"] = None
+    return METHODS[method](**options)
+
+
+METHODS = {
+    "hyperband": Hyperband,
+    "random": RandomSearch,
+    "bayesian": BayesianOptimization,
+    "grid": GridSearch,
+}
+
+
+def _write(path, record):
+    text = json.dumps(record)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    with replacing(path) as temporary:
+        temporary.write_text(f"{text}\n{digest}\n", encoding="utf-8")
+
+
+def _read_all(folder):
+    """The records of a folder, and the files that are damaged, which get a new name."""
+    records, damaged = [], []
+    for path in sorted(folder.glob("trial_*.json")):
+        try:
+            text, digest = path.read_text(encoding="utf-8").rstrip("\n").rsplit("\n", 1)
+            if hashlib.sha256(text.encode()).hexdigest() != digest:
+                raise ValueError
+            records.append(json.loads(text))
+        except ValueError:  # a UnicodeDecodeError is one, too
+            damaged.append(path.replace(path.with_suffix(".damaged")))
+    return records, damaged

@@ -1,0 +1,446 @@
+import itertools
+import json
+import shutil
+from functools import partial
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from keras import layers
+from sklearn.datasets import load_digits
+
+from cnnkit import data, training, tuning
+from cnnkit.tuning import oracles
+from cnnkit.tuning.reuse import Models
+
+CNN = {
+    "stages", "convolutions", "width", "kernel", "normalisation", "pooling", "l2",
+    "head", "dropout",
+}  # fmt: skip
+FAMILY = {"family"} | {
+    f"{name}_size"
+    for name in ("small_cnn", "resnet", "densenet", "mobilenet", "googlenet", "vit")
+}
+TRANSFER = {"backbone", "head", "dropout", "unfreeze"}
+RECIPE = {
+    "optimizer", "adamw_rate", "adamw_decay", "sgd_rate", "sgd_decay", "schedule",
+    "batch_size", "label_smoothing",
+}  # fmt: skip
+AUGMENTATION = {"policy", "strength", "mix", "mixup_alpha", "cutmix_alpha"}
+SHAPE = {"num_classes": 10, "input_shape": (32, 32, 1)}
+
+
+def photos_of(n, side):
+    scans = load_digits()
+    block = np.ones((side // 8, side // 8))
+    images = np.kron(scans.images[:n] * 15.9, block)[..., None]
+    names = [str(digit) for digit in range(10)]
+    return data.from_arrays(
+        images.astype("uint8"), scans.target[:n], class_names=names, together="same"
+    )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return photos_of(300, 8)
+
+
+@pytest.fixture(scope="module")
+def large():
+    return photos_of(200, 32)
+
+
+def dense(hp):
+    """The user's own space, as in KerasTuner's documentation: a compiled model."""
+    units = hp.Int("units", 4, 12, step=4)
+    model = keras.Sequential([
+        keras.Input((8, 8, 1)),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
+        layers.Dense(units, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])  # fmt: skip
+    model.compile(
+        keras.optimizers.Adam(hp.Choice("rate", [1e-3, 1e-2, 1e-1])),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def names_of(space):
+    hp = keras_tuner.HyperParameters()
+    space(hp)
+    return {one.name: one for one in hp.space}
+
+
+def test_each_space_asks_for_exactly_what_its_docstring_says(mobilenet_in_cache):
+    assert set(names_of(partial(tuning.cnn_space, **SHAPE))) == CNN
+    assert set(names_of(partial(tuning.family_space, **SHAPE))) == FAMILY
+    space = partial(
+        tuning.transfer_space, num_classes=3, image_shape=(32, 32, 3),
+        backbones=["small_cnn"],
+    )  # fmt: skip
+    assert set(names_of(space)) == TRANSFER
+    assert set(names_of(tuning.recipe_space)) == RECIPE
+    assert set(names_of(partial(tuning.recipe_space, epochs=(5, 10)))) == RECIPE | {
+        "epochs"
+    }
+    assert set(names_of(tuning.augmentation_space)) == AUGMENTATION
+    for space, text in (
+        (CNN, tuning.cnn_space), (TRANSFER, tuning.transfer_space),
+        (AUGMENTATION, tuning.augmentation_space),
+    ):  # fmt: skip
+        assert all(name in text.__doc__ for name in space)
+
+
+def ends(hyperparameter):
+    if hasattr(hyperparameter, "max_value"):
+        return hyperparameter.min_value, hyperparameter.max_value
+    return hyperparameter.values
+
+
+def each_end(space):
+    """Hyperparameters with one at an end of its range, the others as by default."""
+    for name, one in names_of(space).items():
+        for value in ends(one):
+            hp = keras_tuner.HyperParameters()
+            hp.Fixed(name, value)
+            hp.values[name] = value
+            yield name, value, hp
+
+
+def test_both_ends_of_every_range_build_and_take_a_step(large):
+    images, labels = data.to_arrays(large, "valid")
+    images, labels = images[:4].astype("float32"), labels[:4]
+    tried = 0
+    for name, value, hp in each_end(partial(tuning.cnn_space, **SHAPE)):
+        model = tuning.cnn_space(hp, **SHAPE)
+        assert model.output_shape == (None, 10), (name, value)
+        model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+        before = [np.array(w) for w in model.trainable_weights]
+        assert np.isfinite(model.train_on_batch(images, labels)), (name, value)
+        moved = [
+            not np.array_equal(a, b)
+            for a, b in zip(before, model.trainable_weights, strict=True)
+        ]
+        assert sum(moved) > len(moved) / 2, (name, value)
+        tried += 1
+    assert tried == 2 + 2 + 5 + 2 + 3 + 3 + 2 + 3 + 2  # in the order of the docstring
+    defaults = keras_tuner.HyperParameters()
+    tuning.recipe_space(defaults)
+    for name, value, hp in each_end(tuning.recipe_space):
+        settings = tuning.recipe_space(hp)
+        usual, decay = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4)}[
+            settings["optimizer"]
+        ]
+        assert 0.099 < settings["learning_rate"] / usual < 10.1, (name, value)
+        assert 0.099 < settings["weight_decay"] / decay < 10.1, (name, value)
+    for name, value, hp in each_end(tuning.augmentation_space):
+        settings = tuning.augmentation_space(hp)
+        assert (settings["augment"] is None) == (hp.get("policy") == "none")
+        assert (settings["mix"] is None) == (hp.get("mix") == "none"), (name, value)
+
+
+def test_inactive_parts_are_not_tried():
+    hp = keras_tuner.HyperParameters()
+    tuning.recipe_space(hp)
+    tuning.augmentation_space(hp)
+    hp.values["optimizer"] = "sgd"
+    active = {one.name for one in hp.space if hp.is_active(one)}
+    assert {"sgd_rate", "sgd_decay"} <= active
+    assert not {"adamw_rate", "strength", "mixup_alpha", "cutmix_alpha"} & active
+
+
+def test_a_family_over_the_limit_is_left_out():
+    hp = keras_tuner.HyperParameters()
+    model = tuning.family_space(hp, **SHAPE, max_parameters=100_000)
+    left = {one.name: one.values for one in hp.space}
+    assert model.count_params() <= 100_000
+    assert left["small_cnn_size"] == ["16"]  # 24 48 96: 137 thousand parameters
+    with pytest.raises(ValueError, match="No family has a size within the limits"):
+        tuning.family_space(hp, **SHAPE, max_multiply_adds=1000)
+
+
+def small(rate=0.3, l2=1e-3, units=16):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Rescaling(1 / 255)(inputs)
+    strength = keras.regularizers.L2(l2)
+    x = layers.Conv2D(units, 3, activation="relu", kernel_regularizer=strength)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dropout(rate)(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(10, activation="softmax", name="top")(x))
+
+
+def test_a_model_that_is_used_again_ends_with_the_same_bits(digits):
+    kept, used = Models(), []
+    for rate, l2, learning_rate, decay in [
+        (0.3, 1e-3, 1e-3, 0.02), (0.5, 1e-2, 3e-3, 0.1), (0.1, 1e-4, 1e-2, 0.0),
+    ]:  # fmt: skip
+        options = {"epochs": 2, "learning_rate": learning_rate, "weight_decay": decay}
+        plain, again = small(rate, l2), kept.like(small(rate, l2))
+        alone = training.fit(plain, digits, verbose=0, **options)
+        shared = training.fit(again, digits, verbose=0, **options)
+        assert alone.history == shared.history
+        for a, b in zip(plain.weights, again.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+        used.append(again)
+    assert used[0] is used[1] is used[2]
+    assert kept.like(small(units=8)) is not used[0]
+    assert kept.like(small(rate=0.0)) is not used[0]
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "SGD", "Nadam", "Adagrad"])
+def test_a_compiled_model_that_is_used_again_ends_with_the_same_bits(digits, kind):
+    def built(rate, decay):
+        model = small()
+        optimizer = getattr(keras.optimizers, kind)(rate, weight_decay=decay)
+        loss = "sparse_categorical_crossentropy"
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        return model
+
+    kept = Models()
+    for number, (rate, decay) in enumerate([(0.01, 0.1), (0.003, 0.3)]):
+        plain, again = built(rate, decay), kept.like(built(rate, decay))
+        for model in (plain, again):
+            model.fit(digits.batches("train"), epochs=1, verbose=0)
+        for a, b in zip(plain.weights, again.weights, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{kind}, model {number}")
+
+
+def values_of(tuner):
+    trials = tuner.oracle.trials
+    return {
+        number: {
+            k: v
+            for k, v in trials[number].hyperparameters.values.items()
+            if not k.startswith("tuner/")
+        }
+        for number in sorted(trials)
+    }
+
+
+OPTIONS = {"epochs": 2, "verbose": 0}
+
+
+def test_trials_are_those_of_kerastuner(digits, tmp_path):
+    tuner = tuning.search(
+        dense, digits, folder=tmp_path, method="random", max_trials=4, **OPTIONS
+    )
+    theirs = keras_tuner.RandomSearch(
+        dense, "val_accuracy", max_trials=4, seed=1, directory=tmp_path
+    ).oracle
+    drawn = [theirs.create_trial(f"t{i}").hyperparameters.values for i in range(4)]
+    assert list(values_of(tuner).values()) == drawn
+    assert isinstance(tuner, keras_tuner.Tuner)
+    assert tuner.get_best_hyperparameters()[0].values in drawn
+
+
+def test_grid_search_tries_the_product_once_and_goes_on(digits, tmp_path):
+    options = {"folder": tmp_path, "method": "grid", **OPTIONS}
+    tuning.search(dense, digits, max_trials=3, **options)
+    tuner = tuning.search(dense, digits, **options)  # KerasTuner: KeyError, issue 1055
+    tried = sorted((v["units"], v["rate"]) for v in values_of(tuner).values())
+    assert tried == sorted(itertools.product([4, 8, 12], [1e-3, 1e-2, 1e-1]))
+
+
+@pytest.mark.parametrize("method", oracles.METHODS)
+def test_a_search_in_two_goes_is_that_in_one(digits, tmp_path, method):
+    options = {"method": method, **OPTIONS}
+    whole = tuning.search(
+        dense, digits, folder=tmp_path / "whole", max_trials=7, **options
+    )
+    tuning.search(dense, digits, folder=tmp_path / "two", max_trials=4, **options)
+    two = tuning.search(dense, digits, folder=tmp_path / "two", max_trials=7, **options)
+    a, b = (
+        tuning.trials(tuner).drop(columns=["seconds", "at"]) for tuner in (whole, two)
+    )
+    assert len(a) == 7 and a.equals(b)
+    model = two.get_best_models()[0]
+    images, labels = data.to_arrays(digits, "valid")
+    said = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)
+    assert np.mean(said == labels) == pytest.approx(a["score"].iloc[0], abs=1e-6)
+
+
+def test_hyperband_goes_on_with_the_best(digits, tmp_path):
+    tuner = tuning.search(
+        dense, digits, folder=tmp_path, max_trials=8, epochs=3, verbose=0
+    )
+    table = tuning.trials(tuner)
+    first = table[(table["epochs"] == 1) & (table["continues"] == "")]
+    later = table[table["continues"] != ""]
+    assert len(later) >= 1 and (later["epochs"] == 3).all()
+    for number, before in later["continues"].items():
+        so_far = first[first.index < number]["score"]
+        assert so_far[before] == so_far.max()
+    for number, row in later.iterrows():
+        history = tuner.oracle.trials[number].metrics.get_history("loss")
+        assert [point.step for point in history] == [1, 2], (number, row)
+
+
+def test_a_search_keeps_its_minutes(digits, tmp_path):
+    def space(hp):
+        hp.Float("endless", 0, 1)
+        return dense(hp)
+
+    options = {"folder": tmp_path, "method": "random", "minutes": 0.15, "epochs": 3}
+    tuner = tuning.search(space, digits, verbose=0, **options)
+    # It ends up to half a trial early, and 10 % late.
+    seconds, shortest = tuner.oracle.seconds, min(tuner.oracle.seconds.values())
+    assert 9 - shortest < sum(seconds.values()) < 9 * 1.1
+    again = tuning.search(space, digits, verbose=0, **options)  # the time is used
+    assert again.oracle.seconds == seconds
+
+
+def test_a_head_learns_on_features_that_are_computed_once(tmp_path, capsys):
+    photos = photos_of(200, 32)
+    built = keras.applications.MobileNet  # a backbone with weights, here random ones
+    base = built(include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3))
+    base.trainable = False
+    x = inputs = keras.Input((32, 32, 1))
+    x = base(layers.Concatenate()([x, x, x]), training=False)
+    features = keras.Model(inputs, x)
+    features.trainable = False
+
+    def space(hp):
+        from cnnkit import transfer
+
+        return transfer.classifier(
+            features, 10, head=hp.Choice("head", ["average", "hidden"]), dropout=0.2
+        )
+
+    tuner = tuning.search(
+        space, photos, folder=tmp_path, method="grid", epochs=3, verbose=0
+    )
+    assert len(list((tmp_path / "features").iterdir())) == 1
+    assert len(tuning.trials(tuner)) == 2
+    sizes = [path.stat().st_size for path in tmp_path.glob("trial_*.npz")]
+    assert max(sizes) < 2e6  # of 220 thousand weights of the backbone none is written
+
+
+def test_the_conclusion_trains_anew_and_tests_once(digits, tmp_path):
+    tuner = tuning.search(
+        dense, digits, folder=tmp_path, method="random", max_trials=4, epochs=4,
+        verbose=0,
+    )  # fmt: skip
+    model, table = tuning.conclude(tuner, digits, finalists=2, seeds=(0, 1), verbose=0)
+    assert len(table) == 2 and table["behind"].iloc[0] == 0
+    assert (table["behind"] >= 0).all() and (table["low"] <= table["behind"]).all()
+    images, labels = data.to_arrays(digits, "test")
+    said = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)
+    assert table["test"].iloc[0] == pytest.approx(np.mean(said == labels))
+    assert table["test"].iloc[1:].isna().all()
+    assert (
+        table["test_low"].iloc[0] < table["test"].iloc[0] < table["test_high"].iloc[0]
+    )
+
+
+def test_another_space_or_other_pictures_are_refused_with_the_difference(
+    digits, tmp_path
+):
+    options = {"folder": tmp_path, "method": "random", "max_trials": 1, **OPTIONS}
+    tuning.search(dense, digits, **options)
+
+    def other(hp):
+        hp.Boolean("newcomer")
+        return dense(hp)
+
+    with pytest.raises(ValueError, match="newcomer"):
+        tuning.search(other, digits, **options)
+    with pytest.raises(ValueError, match="are missing"):
+        tuning.search(dense, photos_of(250, 8), **options)
+    with pytest.raises(ValueError, match="epochs was 2 and is 3"):
+        tuning.search(dense, digits, **options | {"epochs": 3})
+    shutil.rmtree(tmp_path)
+    tuning.search(other, digits, **options)
+
+
+def test_two_searches_in_one_folder_are_kept_apart(digits, tmp_path):
+    from cnnkit.training import checkpoint
+
+    with (
+        checkpoint.Run(tmp_path, {}, 0),
+        pytest.raises(RuntimeError, match="is going on in this folder"),
+    ):
+        tuning.search(dense, digits, folder=tmp_path, max_trials=1, verbose=0)
+
+
+def test_a_damaged_trial_is_run_again_and_the_others_are_kept(digits, tmp_path, capsys):
+    options = {"method": "random", "max_trials": 4, **OPTIONS}
+    tuner = tuning.search(dense, digits, folder=tmp_path / "whole", **options)
+    before = tuning.trials(tuner)
+    text = (tmp_path / "whole" / "trial_0001.json").read_bytes()
+    for end in (0, 1, len(text) // 2, len(text) - 2):
+        folder = tmp_path / f"cut at {end}"
+        shutil.copytree(tmp_path / "whole", folder)
+        (folder / "trial_0001.json").write_bytes(text[:end])
+        again = tuning.search(dense, digits, folder=folder, **options)
+        after = tuning.trials(again)
+        assert after["score"].sort_index().equals(before["score"].sort_index())
+        assert "trial_0001.damaged" in capsys.readouterr().out
+        kept = json.loads((folder / "trial_0002.json").read_text().splitlines()[0])
+        assert kept["state"]["status"] == "COMPLETED"
+
+
+def test_a_trial_that_fails_has_a_reason_and_no_rank(digits, tmp_path):
+    def space(hp):
+        model = dense(hp)
+        number = hp.Int("number", 0, 3)
+        if number == 1:
+            model.optimizer.learning_rate = 1e30
+        if number == 2:
+            raise MemoryError("12 GiB are missing")
+        return model
+
+    def built(hp):  # in the first build nothing must fail
+        return dense(hp) if "number" not in hp.values else space(hp)
+
+    hp = keras_tuner.HyperParameters()
+    hp.Int("number", 0, 3)
+    tuner = tuning.search(
+        space, digits, folder=tmp_path, method="random", max_trials=8, **OPTIONS
+    )
+    table = tuning.trials(tuner)
+    reasons = table.groupby("number")["reason"].agg("first")
+    assert "not finite" in reasons[1] and "12 GiB are missing" in reasons[2]
+    failed = table["status"] == "FAILED"
+    assert failed.equals(table["score"].isna()) and not failed.iloc[0]
+    assert len(tuner.oracle.get_best_trials(100)) == (~failed).sum()
+
+
+def test_a_mistake_in_the_space_is_raised_as_it_is(digits, tmp_path):
+    def space(hp):
+        if hp.Int("units", 1, 9) != 1:  # the first build has 1
+            return undefined_name  # noqa: F821
+        return dense(keras_tuner.HyperParameters())
+
+    with pytest.raises(NameError, match="undefined_name") as caught:
+        tuning.search(
+            space, digits, folder=tmp_path, method="random", max_trials=9, verbose=0
+        )
+    assert "In trial 000" in caught.value.__notes__[0]
+
+    def mended(hp):
+        hp.Int("units", 1, 9)
+        return dense(keras_tuner.HyperParameters())
+
+    options = {"folder": tmp_path, "method": "random", "epochs": 1, "verbose": 0}
+    assert (
+        len(tuning.trials(tuning.search(mended, digits, max_trials=2, **options))) == 2
+    )
+
+
+def test_wrong_arguments_are_refused_at_once(digits, tmp_path):
+    search = partial(tuning.search, dense, digits, folder=tmp_path)
+    with pytest.raises(ValueError, match="minutes=3, or max_trials=20"):
+        search()
+    with pytest.raises(ValueError, match="method='halving'"):
+        search(method="halving", max_trials=1)
+    with pytest.raises(ValueError, match="`minutes` is above 0"):
+        search(minutes=0)
+    with pytest.raises(ValueError, match="`data` is an ImageData"):
+        tuning.search(dense, np.zeros(3), folder=tmp_path, max_trials=1)
+    with pytest.raises(ValueError, match="one of what training reports"):
+        search(max_trials=1, objective=keras_tuner.Objective("val_f1", "max"), epochs=1)
