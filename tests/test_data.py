@@ -353,6 +353,18 @@ def test_near_duplicates_stay_on_one_side(tmp_path):
     assert (flat.counts() > 0).all(axis=None)
 
 
+def test_some_pictures_stay_what_they_were(folder):
+    photos = data.from_folder(folder, image_size=16)
+    rows = photos.rows("train")[::-1]
+    few = photos.take(rows)
+    np.testing.assert_array_equal(few.pixels, photos.pixels[rows])
+    assert list(few.manifest["path"]) == list(photos.manifest["path"].iloc[rows])
+    assert list(few.manifest.index) == list(range(len(rows)))
+    assert few.class_names == photos.class_names and set(few.manifest["split"]) == {
+        "train"
+    }
+
+
 def test_folds_share_out_all_but_the_test(folder):
     photos = data.from_folder(folder)
     versions = photos.folds(4)

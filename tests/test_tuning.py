@@ -201,13 +201,15 @@ def test_a_compiled_model_that_is_used_again_ends_with_the_same_bits(digits, kin
         model.compile(optimizer, loss, metrics=["accuracy"])
         return model
 
-    kept = Models()
+    kept, used = Models(), set()
     for number, (rate, decay) in enumerate([(0.01, 0.1), (0.003, 0.3)]):
         plain, again = built(rate, decay), kept.like(built(rate, decay))
         for model in (plain, again):
             model.fit(digits.batches("train"), epochs=1, verbose=0)
         for a, b in zip(plain.weights, again.weights, strict=True):
             np.testing.assert_array_equal(a, b, err_msg=f"{kind}, model {number}")
+        used.add(again)
+    assert len(used) == 1
 
 
 def values_of(tuner):

@@ -138,11 +138,7 @@ def _sampled(photos, number, done, seed):
     note = (
         f"{changed:,} training pictures were {done}, so that each class has {number:,}"
     )
-    manifest = manifest.iloc[rows].reset_index(drop=True)
-    manifest[REPETITION] = copies
-    return dataclasses.replace(
-        photos,
-        manifest=manifest,
-        pixels=photos.pixels[rows],
-        notes=(*photos.notes, note),
-    )
+    taken = photos.take(rows)
+    manifest = taken.manifest.assign(**{REPETITION: copies})
+    notes = (*photos.notes, note)
+    return dataclasses.replace(taken, manifest=manifest, notes=notes)

@@ -112,6 +112,18 @@ class ImageData:
         shape = pixels.shape[1:]
         return dataclasses.replace(self, image_shape=shape, pixels=pixels)
 
+    def take(self, rows):
+        """Returns some of the pictures, each in the part that it was in.
+
+        Args:
+            rows: int or bool array, the positions in the manifest.
+
+        Returns:
+            `ImageData` with a manifest of these rows, in their order.
+        """
+        manifest = self.manifest.iloc[rows].reset_index(drop=True)
+        return dataclasses.replace(self, manifest=manifest, pixels=self.pixels[rows])
+
     def folds(self, k=5, *, seed=0):
         """Returns `k` versions of the data, each with another validation part.
 

@@ -13,6 +13,7 @@ from collections import OrderedDict
 import keras
 
 from cnnkit.training import compiled, fingerprint
+from cnnkit.training.describing import config_text
 
 MOST = 6  # models that are kept
 PILE = 24  # models after which Keras is cleared: each leaves some megabytes behind
@@ -133,4 +134,4 @@ def _compiled_with(model):
     for name in ("learning_rate", "weight_decay"):
         if isinstance(optimizer.get(name), float | int):
             optimizer[name] = "any"
-    return repr(config)
+    return config_text(config)  # without names, which Keras numbers

@@ -152,8 +152,8 @@ def unseen(photos):
 
 def taken(photos, rows, **columns):
     """The pictures of some rows, with other columns."""
-    manifest = photos.manifest.iloc[rows].reset_index(drop=True).assign(**columns)
-    return dataclasses.replace(photos, manifest=manifest, pixels=photos.pixels[rows])
+    few = photos.take(rows)
+    return dataclasses.replace(few, manifest=few.manifest.assign(**columns))
 
 
 def drawn(photos, per_class, seed):

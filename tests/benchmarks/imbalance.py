@@ -9,7 +9,6 @@ notebooks/tables/imbalance.csv.
 """
 
 import argparse
-import dataclasses
 import datetime
 import os
 import sys
@@ -85,8 +84,7 @@ def imbalanced(photos, seed):
             mine = np.flatnonzero((split == part) & (labels == label))
             rows.append(rng.choice(mine, wanted, replace=False))
     rows = np.sort(np.concatenate(rows))
-    manifest = photos.manifest.iloc[rows].reset_index(drop=True)
-    return dataclasses.replace(photos, manifest=manifest, pixels=photos.pixels[rows])
+    return photos.take(rows)
 
 
 def scores(photos, way, seed):

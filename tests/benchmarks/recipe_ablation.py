@@ -13,7 +13,6 @@ others.
 """
 
 import argparse
-import dataclasses
 import datetime
 import os
 import sys
@@ -81,8 +80,7 @@ def fewer(photos):
     train = np.random.default_rng(0).permutation(photos.rows("train"))
     kept = np.ones(len(photos.manifest), bool)
     kept[train[PICTURES:]] = False
-    manifest = photos.manifest[kept].reset_index(drop=True)
-    return dataclasses.replace(photos, manifest=manifest, pixels=photos.pixels[kept])
+    return photos.take(kept)
 
 
 def measured(name, photos, seeds):

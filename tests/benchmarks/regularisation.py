@@ -10,7 +10,6 @@ of 5,000 test pictures. Writes notebooks/tables/regularisation.csv.
 """
 
 import argparse
-import dataclasses
 import datetime
 import os
 import sys
@@ -89,8 +88,7 @@ def few(photos, number, seed):
             mine = rng.permutation(np.flatnonzero((split == part) & (labels == label)))
             rows.append(mine[: wanted // photos.num_classes])
     rows = np.sort(np.concatenate(rows))
-    manifest = photos.manifest.iloc[rows].reset_index(drop=True)
-    return dataclasses.replace(photos, manifest=manifest, pixels=photos.pixels[rows])
+    return photos.take(rows)
 
 
 def net(*, dropout=0.0, depth=0.0):
