@@ -2,7 +2,7 @@
 # make test    lint, unit tests and all lessons
 # make lessons rebuild the lessons whose source changed
 # make lab     open the lessons in JupyterLab
-# make gauntlet  fifty trainings killed at random moments, each to end as in one go
+# make gauntlet  trainings and searches killed at random moments, to end as in one go
 # make bench   measurements that take long (CNNKIT_DATA and KERAS_HOME name the data)
 
 IMAGES ?= data/signs
@@ -43,6 +43,7 @@ lab: $(ENV)/ready
 
 gauntlet: $(ENV)/ready
 	$(BIN)/python tests/gauntlet/kills.py 50
+	$(BIN)/python tests/gauntlet/search_kills.py 20
 
 bench: $(ENV)/ready
 	for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -434,6 +434,59 @@ def test_a_mistake_in_the_space_is_raised_as_it_is(digits, tmp_path):
     )
 
 
+def test_ctrl_c_leaves_what_was_finished(digits, tmp_path, monkeypatch, capsys):
+    fit, fits = keras.Model.fit, []
+
+    def interrupted(self, *arguments, **options):
+        fits.append(self)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **options)
+
+    options = {"folder": tmp_path, "method": "random", "max_trials": 3, "epochs": 1}
+    monkeypatch.setattr(keras.Model, "fit", interrupted)
+    tuner = tuning.search(dense, digits, **options)
+    assert "You stopped it after 1 trials: the same call goes on" in (
+        capsys.readouterr().out
+    )
+    assert list(tuning.trials(tuner)["status"]) == ["COMPLETED", "RUNNING"]
+    assert len(tuner.get_best_models()) == 1
+    again = tuning.trials(tuning.search(dense, digits, **options))
+    assert list(again["status"]) == ["COMPLETED"] * 3
+
+
+def test_a_full_disk_ends_the_search_and_keeps_what_is_there(
+    digits, tmp_path, monkeypatch
+):
+    options = {"method": "random", "folder": tmp_path, **OPTIONS}
+    tuning.search(dense, digits, max_trials=2, **options)
+    with monkeypatch.context() as patch:
+
+        def full(path):
+            raise OSError(28, "No space left on device", str(path))
+
+        patch.setattr(oracles, "replacing", full)
+        with pytest.raises(OSError, match="No space left"):
+            tuning.search(dense, digits, max_trials=3, **options)
+    tuner = tuning.search(dense, digits, max_trials=3, **options)
+    assert list(tuning.trials(tuner)["status"]) == ["COMPLETED"] * 3
+
+
+def test_a_trial_that_kills_the_process_twice_is_left_out(digits, tmp_path):
+    options = {"method": "random", "folder": tmp_path, **OPTIONS}
+    tuning.search(dense, digits, max_trials=1, **options)
+    for _ in range(2):  # as if the process had died in trial 0001
+        tuner = tuning.tuner.Search(
+            oracles.make("random", "val_accuracy", 2, 0), tuning.together(dense),
+            digits, tmp_path, 2, 0,
+        )  # fmt: skip
+        tuner.oracle.open(tmp_path, 3, None)
+        assert tuner.oracle.create_trial("tuner0").trial_id == "0001"
+    table = tuning.trials(tuning.search(dense, digits, max_trials=3, **options))
+    assert "died in the middle" in table["reason"]["0001"]
+    assert list(table["status"]) == ["COMPLETED", "COMPLETED", "FAILED"]
+
+
 def test_wrong_arguments_are_refused_at_once(digits, tmp_path):
     search = partial(tuning.search, dense, digits, folder=tmp_path)
     with pytest.raises(ValueError, match="minutes=3, or max_trials=20"):

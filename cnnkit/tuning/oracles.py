@@ -19,6 +19,10 @@ from keras_tuner.engine.trial import Trial
 from cnnkit.saving import replacing
 
 ENDED = ("COMPLETED", "FAILED")
+DEADLY = (
+    "the process died in the middle of it, and again when the search went on: perhaps "
+    "it takes more memory than there is"
+)
 
 
 class _Kept:
@@ -43,17 +47,23 @@ class _Kept:
             A list of `pathlib.Path`, the damaged files that were set aside.
         """
         records, damaged = _read_all(folder)
-        self.seconds = {
-            r["state"]["trial_id"]: r["seconds"] for r in records if "ended" in r
-        }
-        self._began = {r["state"]["trial_id"]: r["began"] for r in records}
+        known = {record["state"]["trial_id"]: record for record in records}
+        self.seconds = {k: r["seconds"] for k, r in known.items() if "ended" in r}
+        self._began = {k: r["began"] for k, r in known.items()}
+        self._starts = {k: r["starts"] for k, r in known.items()}
+        self._clocks, self._happened = {}, 0
         self._again(records)
         self.folder = folder
         self._max_trials = math.inf if max_trials is None else max_trials
         self._deadline = math.inf if minutes is None else (
             time.monotonic() + 60 * minutes - sum(self.seconds.values())
         )  # fmt: skip
-        self._starts = {}
+        for trial in [self.trials[number] for number in self._retry_queue]:
+            if self._starts.get(trial.trial_id, 0) > 1:
+                self._retry_queue.remove(trial.trial_id)
+                trial.status, trial.message = "FAILED", DEADLY
+                self._clocks[trial.trial_id] = time.monotonic()
+                self.end_trial(trial)
         return damaged
 
     def left(self):
@@ -75,9 +85,21 @@ class _Kept:
             self.tuner_ids.discard(tuner_id)
             return Trial(self.get_space(), status="STOPPED")
         trial = super().create_trial(tuner_id)
-        if self.folder:
-            self._starts[trial.trial_id] = time.monotonic()
+        if self.folder and trial.status == "RUNNING":
+            number = trial.trial_id
+            self._clocks[number] = time.monotonic()
+            self._began.setdefault(number, self._happened + 1)
+            self._happened = max(self._happened, self._began[number])
+            self._count_start(trial, 1)
         return trial
+
+    def put_back(self, trial):
+        """Takes back the start of a trial that was broken off, and not by a crash.
+
+        Args:
+            trial: `keras_tuner.engine.trial.Trial`.
+        """
+        self._count_start(trial, -1)
 
     def score_trial(self, trial):
         """Scores a trial by the epoch whose weights are kept: of the lowest loss.
@@ -104,23 +126,25 @@ class _Kept:
         """Does nothing: each trial is a file, and there is no other state."""
 
     def _save_trial(self, trial):
-        if not self.folder:
-            return
-        is_new = trial.trial_id not in self._began
-        if is_new:
-            self._began[trial.trial_id] = self._number()
-        facts = {"began": self._began[trial.trial_id], "state": trial.get_state()}
-        if trial.status in ENDED:
-            seconds = round(time.monotonic() - self._starts[trial.trial_id], 2)
+        if self.folder and trial.status in ENDED:
+            seconds = round(time.monotonic() - self._clocks[trial.trial_id], 2)
             self.seconds[trial.trial_id] = seconds
-            facts |= {"ended": self._number(), "seconds": seconds}
-        if is_new or trial.status in ENDED:
-            _write(self.folder / f"trial_{trial.trial_id}.json", facts)
+            self._happened += 1
+            self._write(trial, ended=self._happened, seconds=seconds)
 
-    def _number(self):
-        """The next number of what happens: a trial begins or ends."""
-        self._happened += 1
-        return self._happened
+    def _count_start(self, trial, change):
+        number = trial.trial_id
+        self._starts[number] = self._starts.get(number, 0) + change
+        self._write(trial)
+
+    def _write(self, trial, **more):
+        number = trial.trial_id
+        facts = {"began": self._began[number], "starts": self._starts[number]}
+        record = facts | {"state": trial.get_state()} | more
+        text = json.dumps(record)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        with replacing(self.folder / f"trial_{number}.json") as temporary:
+            temporary.write_text(f"{text}\n{digest}\n", encoding="utf-8")
 
     def _again(self, records):
         """Goes through the trials as they began and ended."""
@@ -200,13 +224,6 @@ METHODS = {
     "bayesian": BayesianOptimization,
     "grid": GridSearch,
 }
-
-
-def _write(path, record):
-    text = json.dumps(record)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    with replacing(path) as temporary:
-        temporary.write_text(f"{text}\n{digest}\n", encoding="utf-8")
 
 
 def _read_all(folder):

@@ -58,9 +58,10 @@ class Search(keras_tuner.Tuner):
             except (MemoryError, tf.errors.ResourceExhaustedError) as error:
                 said = str(error).strip().partition("\n")[0]
                 trial.status, trial.message = "FAILED", f"out of memory: {said}"
-            except Exception as error:
+            except BaseException as error:
                 values = trial.hyperparameters.values
                 error.add_note(f"In trial {trial.trial_id} of the search: {values}")
+                oracle.put_back(trial)
                 raise
             oracle.end_trial(trial)
             self._prune()
