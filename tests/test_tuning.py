@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from sklearn.datasets import load_digits
 
-from cnnkit import data, training, tuning
+from cnnkit import data, plots, training, tuning
 from cnnkit.tuning import oracles
 from cnnkit.tuning.reuse import Models
 
@@ -271,6 +271,11 @@ def test_hyperband_goes_on_with_the_best(digits, tmp_path):
         dense, digits, folder=tmp_path, max_trials=8, epochs=3, verbose=0
     )
     table = tuning.trials(tuner)
+    curves = tuning.curves(tuner, best=1)
+    assert [name[:5] for name in curves] == ["best:", "worst"]
+    score = next(iter(curves.values()))["val_accuracy"]
+    assert table["score"].iloc[0] in [pytest.approx(value) for value in score]
+    plots.runs_side_by_side(curves).draw_without_rendering()
     first = table[(table["epochs"] == 1) & (table["continues"] == "")]
     later = table[table["continues"] != ""]
     assert len(later) >= 1 and (later["epochs"] == 3).all()

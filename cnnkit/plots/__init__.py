@@ -17,19 +17,24 @@ from cnnkit.plots.names import legible
 from cnnkit.plots.rates import learning_rates
 from cnnkit.plots.side_by_side import runs_side_by_side
 from cnnkit.plots.trade_off import trade_off
+from cnnkit.plots.tuned import importance, parallel_coordinates, score_against, trials
 
 __all__ = [
     "augmented",
     "confusion_matrix",
     "gradient_flow",
     "image_grid",
+    "importance",
     "intervals",
     "learning_curves",
     "learning_rates",
     "legible",
     "live_curves",
+    "parallel_coordinates",
     "runs_side_by_side",
+    "score_against",
     "stages",
     "trade_off",
     "training_curves",
+    "trials",
 ]

@@ -54,8 +54,35 @@ def trials(tuner):
     facts = "score epochs seconds at status reason continues".split()
     names = [name for name in table if name not in facts]
     table = table[names + [name for name in facts if name in table]]
-    rises = oracle.objective.direction == "min"
+    objective = oracle.objective
+    table.attrs |= {"objective": objective.name, "direction": objective.direction}
+    rises = objective.direction == "min"
     return table.sort_values("score", ascending=rises, kind="stable")
+
+
+def curves(tuner, *, best=2, worst=1):
+    """Returns how the best and the worst trials learnt.
+
+    Args:
+        tuner: the tuner that `search` returned.
+        best: int, how many of the best.
+        worst: int, how many of the worst.
+
+    Returns:
+        A dict from a name, such as "best: trial 0007", to a dict of lists, an item for
+        each epoch, as `plots.runs_side_by_side` takes it.
+    """
+    ranked = tuner.oracle.get_best_trials(len(tuner.oracle.trials))
+    best = min(best, len(ranked))
+    chosen = {"best": ranked[:best], "worst": ranked[max(best, len(ranked) - worst) :]}
+    return {
+        f"{what}: trial {trial.trial_id}": {
+            name: [point.value[0] for point in trial.metrics.get_history(name)]
+            for name in trial.metrics.metrics
+        }
+        for what, some in chosen.items()
+        for trial in some
+    }
 
 
 def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose=1):
