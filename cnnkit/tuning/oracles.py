@@ -19,6 +19,7 @@ from keras_tuner.engine.trial import Trial
 from cnnkit.saving import replacing
 
 ENDED = ("COMPLETED", "FAILED")
+HOPELESS = 5  # trials that fail before any succeeds, and end the search
 DEADLY = (
     "the process died in the middle of it, and again when the search went on: perhaps "
     "it takes more memory than there is"
@@ -30,6 +31,8 @@ class _Kept:
 
     Attributes:
         seconds: dict from the number of a trial to how long it took.
+        ended_at: dict from the number of a trial to the seconds of the search, all its
+            goes together, when it had ended.
     """
 
     folder = None  # until `open`, it is an oracle as any other
@@ -49,15 +52,15 @@ class _Kept:
         records, damaged = _read_all(folder)
         known = {record["state"]["trial_id"]: record for record in records}
         self.seconds = {k: r["seconds"] for k, r in known.items() if "ended" in r}
+        self.ended_at = {k: r["at"] for k, r in known.items() if "ended" in r}
         self._began = {k: r["began"] for k, r in known.items()}
         self._starts = {k: r["starts"] for k, r in known.items()}
         self._clocks, self._happened = {}, 0
         self._again(records)
         self.folder = folder
         self._max_trials = math.inf if max_trials is None else max_trials
-        self._deadline = math.inf if minutes is None else (
-            time.monotonic() + 60 * minutes - sum(self.seconds.values())
-        )  # fmt: skip
+        self._budget = math.inf if minutes is None else 60 * minutes
+        self._begun = time.monotonic() - max(self.ended_at.values(), default=0)
         for trial in [self.trials[number] for number in self._retry_queue]:
             if self._starts.get(trial.trial_id, 0) > 1:
                 self._retry_queue.remove(trial.trial_id)
@@ -68,7 +71,7 @@ class _Kept:
 
     def left(self):
         """Returns the seconds until the end of the search, infinite without limit."""
-        return self._deadline - time.monotonic()
+        return self._budget - (time.monotonic() - self._begun)
 
     def is_over(self):
         """Returns whether no further trial may begin.
@@ -78,6 +81,20 @@ class _Kept:
         taken = len(self.end_order) + len(self.ongoing_trials)
         least = min(self.seconds.values(), default=0) / 2
         return taken >= self._max_trials or self.left() <= least
+
+    def check_hope(self):
+        """Ends a search in which nothing succeeds.
+
+        Raises:
+            RuntimeError: the first five trials have all failed.
+        """
+        ended = [self.trials[number] for number in self.end_order]
+        if len(ended) >= HOPELESS and all(t.status == "FAILED" for t in ended):
+            reasons = "\n".join(f"  - {t.trial_id}: {t.message}" for t in ended)
+            raise RuntimeError(
+                f"The first {len(ended)} trials have all failed, so the space or the "
+                f"pictures need another look:\n{reasons}"
+            )
 
     @synchronized
     def create_trial(self, tuner_id):  # noqa: D102
@@ -107,11 +124,7 @@ class _Kept:
         Args:
             trial: `keras_tuner.engine.trial.Trial`.
         """
-        name = self.objective.name
-        by = "val_loss" if trial.metrics.exists("val_loss") else name
-        trial.best_step = trial.metrics.get_best_step(by)
-        values = {o.step: o.value[0] for o in trial.metrics.get_history(name)}
-        trial.score = values[trial.best_step]
+        trial.score, trial.best_step = score(trial, self.objective.name)
 
     def get_best_trials(self, num_trials=1):
         """Returns the best trials; one that failed is never among them.
@@ -127,10 +140,18 @@ class _Kept:
 
     def _save_trial(self, trial):
         if self.folder and trial.status in ENDED:
-            seconds = round(time.monotonic() - self._clocks[trial.trial_id], 2)
-            self.seconds[trial.trial_id] = seconds
+            if trial.status == "FAILED" and not trial.message:  # by another process
+                path = self.folder / f"trial_{trial.trial_id}.reason"
+                trial.message = path.read_text("utf-8") if path.exists() else "unknown"
+                path.unlink(missing_ok=True)
+            now, number = time.monotonic(), trial.trial_id
+            self.seconds[number] = round(now - self._clocks[number], 2)
+            self.ended_at[number] = round(now - self._begun, 2)
             self._happened += 1
-            self._write(trial, ended=self._happened, seconds=seconds)
+            self._write(
+                trial, ended=self._happened, seconds=self.seconds[number],
+                at=self.ended_at[number],
+            )  # fmt: skip
 
     def _count_start(self, trial, change):
         number = trial.trial_id
@@ -197,6 +218,22 @@ class GridSearch(_Kept, keras_tuner.oracles.GridSearchOracle):
     """All combinations, one after the other."""
 
 
+def score(trial, objective):
+    """Returns the score of a trial and its epoch: that of the lowest validation loss.
+
+    Args:
+        trial: `keras_tuner.engine.trial.Trial`.
+        objective: str, its name.
+
+    Returns:
+        (score, epoch).
+    """
+    by = "val_loss" if trial.metrics.exists("val_loss") else objective
+    best = trial.metrics.get_best_step(by)
+    values = {o.step: o.value[0] for o in trial.metrics.get_history(objective)}
+    return values[best], best
+
+
 def make(method, objective, epochs, seed):
     """Makes an oracle.
 
@@ -209,7 +246,7 @@ def make(method, objective, epochs, seed):
     options = {
         "objective": objective,
         "seed": seed + 1,  # KerasTuner takes 0 for none
-        "max_consecutive_failed_trials": 10**9,  # `Search` has another rule
+        "max_consecutive_failed_trials": 10**9,  # see `check_hope`
     }
     if method == "hyperband":
         options |= {"max_epochs": epochs, "hyperband_iterations": 10**6}

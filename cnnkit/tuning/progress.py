@@ -38,7 +38,11 @@ class Progress:
 
         Args:
             trial: `keras_tuner.engine.trial.Trial`.
+
+        Raises:
+            RuntimeError: as for `check_hope` of the oracle.
         """
+        self.oracle.check_hope()
         if not self.verbose:
             return
         if trial.status == "FAILED":

@@ -29,19 +29,17 @@ def trials(tuner):
     Example:
         >>> tuning.trials(tuner)[["learning_rate", "score"]].head()
     """
-    oracle, rows, passed = tuner.oracle, {}, 0.0
+    oracle, rows = tuner.oracle, {}
     order = [*oracle.end_order, *(set(oracle.trials) - set(oracle.end_order))]
     for number in order:
         trial = oracle.trials[number]
         values = trial.hyperparameters.values
-        seconds = oracle.seconds.get(number, np.nan)
-        passed += seconds
         row = {k: v for k, v in values.items() if not k.startswith("tuner/")}
         row |= {
             "score": np.nan if trial.score is None else trial.score,
             "epochs": _epochs(trial),
-            "seconds": seconds,
-            "at": passed,
+            "seconds": oracle.seconds.get(number, np.nan),
+            "at": oracle.ended_at.get(number, np.nan),
             "status": trial.status,
             "reason": trial.message or "",
         }

@@ -7,7 +7,8 @@ import keras_tuner
 
 from cnnkit.training import checkpoint, fingerprint
 from cnnkit.training.describing import config_text
-from cnnkit.tuning import oracles
+from cnnkit.training.watch import Course
+from cnnkit.tuning import oracles, parallel
 from cnnkit.tuning.hypermodels import together
 from cnnkit.tuning.progress import Progress
 from cnnkit.tuning.tuner import Search
@@ -25,6 +26,7 @@ def search(
     max_trials=None,
     epochs=10,
     objective="val_accuracy",
+    workers=1,
     seed=0,
     verbose=1,
 ):
@@ -67,6 +69,11 @@ def search(
             the most that a trial gets.
         objective: str, what training reports, such as "val_loss", or a
             `keras_tuner.Objective`.
+        workers: int, processes on this machine that train trials, each with its share
+            of the cores; more than one for models too small to keep all cores busy.
+            They import the space, so it has to be in a .py file. A worker that dies,
+            as for lack of memory, fails its trial, and another takes its place. For
+            several machines see `tuning.parallel`.
         seed: int from 0, of the search, of weights and of the order of pictures.
         verbose: 0 is silent, 1 prints a line for each trial or, in a notebook, keeps a
             table of the best.
@@ -87,20 +94,30 @@ def search(
         >>> tuner = search(space, photos, minutes=3, folder="runs/flowers")
         >>> tuning.trials(tuner)
     """
-    _check(space, data, method, minutes, max_trials, epochs, seed)
+    _check(space, data, method, minutes, max_trials, epochs, workers, seed)
     if not isinstance(space, keras_tuner.HyperModel):
         space = together(space)
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder).expanduser().absolute()
     oracle = oracles.make(method, objective, epochs, seed)
     tuner = Search(oracle, space, data, folder, epochs, seed)
+    if parallel.is_worker():
+        tuner.course = Course(minutes)
+        tuner.search(lambda trial: None)
+        return tuner
     with checkpoint.Run(folder, {}, verbose):
         about = _about(space, data, oracle, method, epochs, seed)
         _compare(folder, about)
         damaged = oracle.open(folder, max_trials, minutes)
         progress = Progress(tuner, max_trials, verbose)
         progress.opened(damaged)
+        tuner.course = Course(oracle.left() / 60)
         try:
-            tuner.search(progress)
+            if workers > 1:
+                parallel.search(tuner, workers, progress)
+            elif parallel.is_chief():
+                parallel.serve(tuner, progress)
+            else:
+                tuner.search(progress)
         except KeyboardInterrupt:
             progress.stopped()
         else:
@@ -146,7 +163,7 @@ def _compare(folder, about):
         checkpoint.write(path, about)
 
 
-def _check(space, data, method, minutes, max_trials, epochs, seed):
+def _check(space, data, method, minutes, max_trials, epochs, workers, seed):
     if not callable(space) and not isinstance(space, keras_tuner.HyperModel):
         raise ValueError(
             "`space` is a function of hyperparameters to a model, or what "
@@ -166,6 +183,7 @@ def _check(space, data, method, minutes, max_trials, epochs, seed):
             "Say when to end: minutes=3, or max_trials=20. Received: neither"
         )
     least = {"minutes": minutes, "max_trials": max_trials, "epochs": epochs}
+    least["workers"] = workers
     for name, value in least.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"`{name}` is above 0. Received: {name}={value!r}")

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from cnnkit.training import checkpoint
 from cnnkit.training.watch import Course
-from cnnkit.tuning import runs
+from cnnkit.tuning import oracles, runs
 from cnnkit.tuning.reuse import Models
 
 BEST = 10  # trials whose weights are kept
-HOPELESS = 5  # trials that fail before any succeeds, and end the search
+ALL = 10**6  # trials
 
 
 class Search(keras_tuner.Tuner):
@@ -28,10 +28,13 @@ class Search(keras_tuner.Tuner):
         folder: `pathlib.Path`.
         epochs: int, of a trial.
         seed: int.
+
+    Attributes:
+        course: `Course` of the search, in whose time the last trial ends.
     """
 
     def __init__(self, oracle, hypermodel, photos, folder, epochs, seed):
-        self.photos, self.folder = photos, folder
+        self.photos, self.folder, self.course = photos, folder, Course()
         self.epochs, self.seed, self.models = epochs, seed, Models()
         super().__init__(
             oracle=oracle, hypermodel=hypermodel,
@@ -54,19 +57,25 @@ class Search(keras_tuner.Tuner):
                 self.run_trial(trial)
                 trial.status = "COMPLETED"
             except _Failed as error:
-                trial.status, trial.message = "FAILED", str(error)
+                self._failed(trial, str(error))
             except (MemoryError, tf.errors.ResourceExhaustedError) as error:
                 said = str(error).strip().partition("\n")[0]
-                trial.status, trial.message = "FAILED", f"out of memory: {said}"
+                self._failed(trial, f"out of memory: {said}")
             except BaseException as error:
                 values = trial.hyperparameters.values
                 error.add_note(f"In trial {trial.trial_id} of the search: {values}")
-                oracle.put_back(trial)
+                if not self._is_worker():
+                    oracle.put_back(trial)
                 raise
             oracle.end_trial(trial)
             self._prune()
             progress(trial)
-            self._check_hope()
+
+    def _failed(self, trial, reason):
+        trial.status, trial.message = "FAILED", reason
+        if self._is_worker():  # KerasTuner's protocol has no word for it
+            path = self.folder / f"trial_{trial.trial_id}.reason"
+            path.write_text(reason, encoding="utf-8")
 
     def run_trial(self, trial):
         """Trains one set of hyperparameters, and reports each epoch to the oracle.
@@ -80,9 +89,8 @@ class Search(keras_tuner.Tuner):
             before = self._read(hp.values["tuner/trial_id"])
             done = 0 if before is None else done
         epochs = hp.values.get("tuner/epochs", self.epochs) - done
-        course = Course(self.oracle.left() / 60)
         model, history = runs.trained(
-            self, hp, self.seed, epochs, course=course, weights=before
+            self, hp, self.seed, epochs, course=self.course, weights=before
         )
         logs, objective = history.history, self.oracle.objective.name
         losses = [*logs.get("loss", ()), *logs.get("val_loss", ())]
@@ -97,8 +105,9 @@ class Search(keras_tuner.Tuner):
             )
         for epoch, values in enumerate(zip(*logs.values(), strict=True), done):
             metrics = dict(zip(logs, map(float, values), strict=True))
-            self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
-        self.oracle.score_trial(trial)
+            reported = self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
+        trial.metrics = reported.metrics
+        trial.score, trial.best_step = oracles.score(trial, objective)
         if trial in self._best(trial):
             path = self._path(trial.trial_id)
             weights = [np.asarray(weight) for weight in runs.learnt(model)]
@@ -146,7 +155,7 @@ class Search(keras_tuner.Tuner):
 
         Hyperband's trials are short at first, and the best of their bracket go on.
         """
-        done = [t for t in self.oracle.trials.values() if t.status == "COMPLETED"]
+        done = self.oracle.get_best_trials(ALL)
         sign = -1 if self.oracle.objective.direction == "max" else 1
         done = sorted([*done, *also], key=lambda trial: sign * trial.score)
 
@@ -161,15 +170,6 @@ class Search(keras_tuner.Tuner):
         kept = {self._path(trial.trial_id) for trial in self._best()}
         for path in set(self.folder.glob("trial_*.npz")) - kept:
             path.unlink(missing_ok=True)
-
-    def _check_hope(self):
-        ended = [self.oracle.trials[number] for number in self.oracle.end_order]
-        if len(ended) >= HOPELESS and all(t.status == "FAILED" for t in ended):
-            reasons = "\n".join(f"  - {t.trial_id}: {t.message}" for t in ended)
-            raise RuntimeError(
-                f"The first {len(ended)} trials have all failed, so the space or the "
-                f"pictures need another look:\n{reasons}"
-            )
 
 
 class _Failed(Exception):

@@ -32,6 +32,7 @@ def main():
     parser.add_argument(
         "--widths", nargs="*", type=float, default=[0.25, 1.0], help="of MobileNet"
     )
+    parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args()
     archive = Path(os.environ.get("CNNKIT_DATA", "")) / "flowers.tar"
     if not archive.is_file():
@@ -52,18 +53,18 @@ def main():
     photos.manifest["split"] = split
 
     for width in options.widths:
-        compared(photos, width, options.seeds)
+        compared(photos, width, options.seeds, options.batch_size)
     return 0
 
 
-def compared(photos, width, seeds):
+def compared(photos, width, seeds, batch_size):
     """Runs both ways for all seeds and prints what they cost."""
     import numpy as np
 
     results = {"cached": [], "frozen": []}
     for seed in range(-1, seeds):
         for way in sorted(results, reverse=seed % 2 == 1):
-            cpu, accuracy = learnt(way, photos, width, seed + 1)
+            cpu, accuracy = learnt(way, photos, width, seed + 1, batch_size)
             if seed >= 0:
                 results[way].append((cpu, accuracy))
                 print(
@@ -89,7 +90,7 @@ def part(photos, *names):
     return photos.take(rows)
 
 
-def learnt(way, photos, width, seed):
+def learnt(way, photos, width, seed, batch_size):
     """Trains a head in one way: (CPU-seconds, test accuracy)."""
     import keras
     import numpy as np
@@ -105,7 +106,7 @@ def learnt(way, photos, width, seed):
     model = transfer.classifier(base, photos.num_classes)
     options = {
         "epochs": EPOCHS, "learning_rate": RATE, "seed": seed, "verbose": 0,
-        "precision": "float32",
+        "precision": "float32", "batch_size": batch_size,
     }  # fmt: skip
     known = part(photos, "train", "valid")
     start = time.process_time()

@@ -4,7 +4,8 @@
 
 CNNKIT_DATA names a folder with flowers.tar (its val/ is the test set), KERAS_HOME one
 whose models/ holds ImageNet weights of MobileNet. For each seed all ways take the same
-pictures and, but for the head, which needs less, the same wall-clock minutes; with
+pictures and, but for the head, which needs less, the same wall-clock minutes; "head,
+copies" learns from the features of augmented copies as well. With
 `--per-class` only so many pictures of each class are learnt from, and a fifth of that
 number more, at least one, are for validation.
 
@@ -22,7 +23,8 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-WAYS = ("head", "fine-tuned", "scratch")
+WAYS = ("head", "head, copies", "fine-tuned", "scratch")
+COPIES = 8  # augmented ones of each training picture, whose features the head sees too
 
 
 def main():
@@ -110,6 +112,13 @@ def learnt(way, photos, minutes, seed, head):
         model = models.small_cnn(num_classes=k, input_shape=smaller.image_shape)
         photos = smaller
         history = training.fit(model, photos, augment=policy, **options)
+    elif way == "head, copies":
+        model = transfer.classifier("mobilenet", k, image_shape=shape, head=head)
+        features = transfer.cache_features(
+            model, photos, augment=policy, copies=COPIES, seed=seed, verbose=0
+        )
+        options["learning_rate"] = 1e-2
+        history = training.fit(transfer.head_of(model), features, epochs=30, **options)
     else:
         model = transfer.classifier("mobilenet", k, image_shape=shape, head=head)
         stages = {"unfreeze": 0} if way == "head" else {"augment": policy}
