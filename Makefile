@@ -44,6 +44,7 @@ lab: $(ENV)/ready
 gauntlet: $(ENV)/ready
 	$(BIN)/python tests/gauntlet/kills.py 50
 	$(BIN)/python tests/gauntlet/search_kills.py 20
+	$(BIN)/python tests/gauntlet/search_memory.py
 
 bench: $(ENV)/ready
 	for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

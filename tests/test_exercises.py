@@ -76,6 +76,11 @@ def read_by_pandas(history):
     return best.name + 1, best["accuracy"] - best["val_accuracy"]
 
 
+def spaced_by_numpy(low, high, share):
+    """A point of NumPy's logarithmic axis, a thousand steps long."""
+    return np.geomspace(low, high, 1001)[round(1000 * share)]
+
+
 def stopped_by_keras(losses, patience):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     stop = keras.callbacks.EarlyStopping(patience=patience)
@@ -193,6 +198,7 @@ RIGHT = {
     "05": read_by_pandas,
     "08": stopped_by_keras,
     "09": cosine_by_keras,
+    "10": spaced_by_numpy,
     "11": balanced_by_sklearn,
     "12": opened_in_keras,
     "16": stacked_by_keras,
@@ -294,6 +300,15 @@ WRONG = {
             lambda x, n, e, s: min(max(undone_by_matrices(x, n, e, s), 0), n - 1),
             "border to say",
         ),
+    ],
+    "10": [
+        (lambda a, b, u: np.linspace(a, b, 1001)[round(1000 * u)], "even in diff"),
+        (lambda a, b, u: math.log(spaced_by_numpy(a, b, u)), "exponential"),
+        (lambda a, b, u: 10 ** math.log(spaced_by_numpy(a, b, u)), "Two bases"),
+        (lambda a, b, u: spaced_by_numpy(b, a, u), "from `high` down to `low`"),
+        (lambda a, b, u: spaced_by_numpy(a, b, u) / a, "start from `low`"),
+        (lambda a, b, u: a * b**u, "Right only where `low` is 1"),
+        (lambda a, b, u: (a * b) ** 0.5, "the middle"),
     ],
     "11": [
         (lambda c: [1 / k for k in c], "would be tiny"),

@@ -72,3 +72,14 @@ def test_what_decides_the_score_is_the_most_important(table):
     plots.importance(found).draw_without_rendering()
     with pytest.raises(ValueError, match="10 trials with a score"):
         tuning.importance(table.head(9))
+
+
+def test_ticks_show_how_many_values_were_tried(table):
+    grid = table.head(9).drop(7)
+    grid = grid.assign(rate=np.repeat([1e-3, 1e-2], 4), flag=0.5)
+    figure = plots.coverage({"grid": grid, "random": table}, "rate", "flag")
+    figure.draw_without_rendering()
+    tried = [len(set(axes.get_lines()[0].get_xdata())) for axes in figure.axes[:2]]
+    assert tried == [2, 39] and figure.axes[0].get_xscale() == "log"
+    with pytest.raises(ValueError, match="of which .*grid.* lack one"):
+        plots.coverage({"grid": grid}, "rate", "momentum")

@@ -7,6 +7,7 @@ last value, and nothing keeps it in memory afterwards.
 
 from cnnkit.plots.anatomy import stages
 from cnnkit.plots.augmented import augmented
+from cnnkit.plots.coverage import coverage
 from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
@@ -22,6 +23,7 @@ from cnnkit.plots.tuned import importance, parallel_coordinates, score_against, 
 __all__ = [
     "augmented",
     "confusion_matrix",
+    "coverage",
     "gradient_flow",
     "image_grid",
     "importance",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from cnnkit.plots.canvas import WIDTH, new_figure
@@ -44,9 +45,7 @@ def trials(table):
             xlabel="seconds of the search", ylabel=_objective(table), xlim=(0, None)
         )
         axes.grid(axis="y", color="0.92")
-        axes.legend(
-            frameon=False, loc="upper right" if _falls(table) else "lower right"
-        )
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
@@ -140,9 +139,8 @@ def parallel_coordinates(table, *, names=None):
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlim(-0.05, len(labels) - 0.95)
-        bar = figure.colorbar(
-            _mappable(norm, colours), ax=axes, pad=0.01, label=_objective(table)
-        )
+        shades = ScalarMappable(norm, colours)
+        bar = figure.colorbar(shades, ax=axes, pad=0.01, label=_objective(table))
         bar.outline.set_visible(False)
     return figure
 
@@ -227,9 +225,3 @@ def _upright(column):
     span = (scale(high) - scale(low)) or 1
     marks = [(f"{low:.3g}", 0.0), (f"{high:.3g}", 1.0)]
     return ((scale(numbers) - scale(low)) / span).fillna(foot), marks + inactive
-
-
-def _mappable(norm, colours):
-    from matplotlib.cm import ScalarMappable
-
-    return ScalarMappable(norm, colours)

@@ -27,11 +27,10 @@ class Progress:
             damaged: list of `pathlib.Path`, files that were set aside.
         """
         for path in damaged:  # never silent: a trial is lost
-            print(f"A trial could not be read and is run again: see {str(path)!r}")
+            print(f"A trial could not be read and is run again: see {path.name!r}")
         if self.verbose and (done := len(self.oracle.end_order)):
-            print(
-                f"Going on after {done} finished trials in {str(self.tuner.folder)!r}"
-            )
+            folder = self.tuner.folder.name
+            print(f"Going on after {done} finished trials in {folder!r}")
 
     def __call__(self, trial):
         """Tells of a trial that has ended.

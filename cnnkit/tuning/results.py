@@ -180,8 +180,13 @@ def _whole(tuner, trial):
 
 
 def _said(model, data, part):
-    table = evaluation.predict(model, data, part)
-    return evaluation.arrays(table)[1].argmax(axis=1)
+    """The likeliest class of each picture, without a graph for each model."""
+    rows = data.rows(part)
+    chunks = np.array_split(rows, -(-len(rows) // 128))
+    return np.concatenate([
+        np.argmax(model(data.pixels[some].astype("float32"), training=False), axis=1)
+        for some in chunks
+    ])  # fmt: skip
 
 
 def _compared(right, scores):
