@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from cnnkit import models, saving, transfer
+from cnnkit import data, models, saving, transfer
 
 APPLICATIONS = keras.applications
 ORIGINS = {
@@ -217,6 +220,31 @@ def test_weights_in_the_package_are_found_and_grey_pictures_can_use_them(
         transfer.backbone("small_cnn", (32, 32, 1))
     with pytest.raises(ValueError, match="published ImageNet weights for small_cnn"):
         transfer.backbone("small_cnn", (32, 32, 1), weights="imagenet")
+
+
+def test_the_weights_of_the_package_tell_signs_that_they_never_saw(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = transfer.weights.PACKAGE / "small_cnn.npz"
+    assert file.stat().st_size < 4e6
+    with np.load(file, allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype == "float16" for name in arrays)
+        assert all(np.isfinite(arrays[name]).all() for name in arrays)
+    signs = data.signs.draw(600, size=32, seed=3)
+    images, labels = signs.images.astype("float32"), signs.labels
+    learnt = [np.flatnonzero(labels == label)[:5] for label in range(12)]
+    learnt = np.concatenate(learnt)
+    new = np.setdiff1d(np.arange(len(labels)), learnt)
+    scores = {}
+    for weights in ("embedded", None):
+        base = transfer.backbone("small_cnn", (32, 32, 3), weights=weights)
+        features = base.predict(images, verbose=0).mean(axis=(1, 2))
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+        probe.fit(features[learnt], labels[learnt])
+        scores[weights] = probe.score(features[new], labels[new])
+    # Measured: 0.48 against 0.17; chance is 0.08.
+    assert scores["embedded"] > scores[None] + 0.15
 
 
 def test_a_saved_classifier_gives_its_backbone_to_the_next(tmp_path, capsys):

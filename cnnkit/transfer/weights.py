@@ -61,7 +61,7 @@ def find(name, weights, width):
         return width or 1.0, None
     if weights == "embedded":
         if not embedded.is_file():
-            have = sorted(file.stem for file in PACKAGE.glob("*.npz")) or "none so far"
+            have = sorted(file.stem for file in PACKAGE.glob("*.npz"))
             raise ValueError(
                 f"The package holds weights for these backbones: {have}. Take "
                 "weights='auto' to go on with what is there, or None. Received: "

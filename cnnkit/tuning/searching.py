@@ -148,8 +148,10 @@ def _compare(folder, about):
         old = checkpoint.read(path)
     except (FileNotFoundError, checkpoint.DamagedCheckpointError):
         old = None
-    finished = any('"ended"' in p.read_text() for p in folder.glob("trial_*.json"))
-    if old and finished and (different := fingerprint.differences(old, about)):
+    different = fingerprint.differences(old, about) if old else []
+    files = list(folder.glob("trial_*.json"))
+    finished = any(b'"ended"' in file.read_bytes() for file in files)
+    if different and finished:
         listed = "\n".join(f"  - {line}" for line in different)
         raise ValueError(
             "The folder holds trials of another search, whose scores cannot be "
@@ -157,9 +159,9 @@ def _compare(folder, about):
             "take another folder, or delete this one. Received: "
             f"folder={str(folder)!r}"
         )
-    if old is None or not finished:
-        for trial in folder.glob("trial_*.json") if old and not finished else ():
-            trial.unlink()
+    for file in files if different else ():
+        file.unlink()
+    if different or old is None:
         checkpoint.write(path, about)
 
 
