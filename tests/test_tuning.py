@@ -128,8 +128,6 @@ def test_both_ends_of_every_range_build_and_take_a_step(large):
         assert sum(moved) > len(moved) / 2, (name, value)
         tried += 1
     assert tried == 2 + 2 + 5 + 2 + 3 + 3 + 2 + 3 + 2  # in the order of the docstring
-    defaults = keras_tuner.HyperParameters()
-    tuning.recipe_space(defaults)
     for name, value, hp in each_end(tuning.recipe_space):
         settings = tuning.recipe_space(hp)
         usual, decay = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4)}[
@@ -401,11 +399,6 @@ def test_a_trial_that_fails_has_a_reason_and_no_rank(digits, tmp_path):
             raise MemoryError("12 GiB are missing")
         return model
 
-    def built(hp):  # in the first build nothing must fail
-        return dense(hp) if "number" not in hp.values else space(hp)
-
-    hp = keras_tuner.HyperParameters()
-    hp.Int("number", 0, 3)
     tuner = tuning.search(
         space, digits, folder=tmp_path, method="random", max_trials=8, **OPTIONS
     )

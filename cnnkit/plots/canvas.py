@@ -7,6 +7,7 @@ from matplotlib import pyplot
 from cnnkit.plots.names import FIRST_FONT
 
 WIDTH = 8  # inches
+SPAN = 20  # the highest value over the lowest from which an axis is logarithmic
 STYLE = {
     "font.family": [FIRST_FONT],
     "font.size": 11,
@@ -14,6 +15,15 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+
+
+def is_wide(values):
+    """Returns whether numbers span so much that their axis should be logarithmic.
+
+    Args:
+        values: array of float, at least one.
+    """
+    return bool(values.min() > 0 and values.max() > SPAN * values.min())
 
 
 @contextmanager

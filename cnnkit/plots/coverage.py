@@ -5,11 +5,10 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from cnnkit.plots.canvas import WIDTH, new_figure
+from cnnkit.plots.canvas import WIDTH, is_wide, new_figure
 from cnnkit.plots.names import legible, text_style
 
 MOST = 3  # panels
-SPAN = 20  # the highest value over the lowest from which an axis is logarithmic
 
 
 def coverage(tables, across, up):
@@ -54,7 +53,7 @@ def coverage(tables, across, up):
                       transform=edges[1], clip_on=False)  # fmt: skip
             axes.set_title(title, fontsize=11, **text_style([title]))
             axes.set_xlabel(labels[0], **text_style(labels[:1]))
-            if x.min() > 0 and x.max() > SPAN * x.min():
+            if is_wide(x):
                 axes.set_xscale("log")
             axes.margins(0.12)
         panels[0, 0].set_ylabel(labels[1], **text_style(labels[1:]))

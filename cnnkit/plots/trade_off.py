@@ -3,13 +3,12 @@
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
-from cnnkit.plots.canvas import WIDTH, new_figure
+from cnnkit.plots.canvas import WIDTH, is_wide, new_figure
 from cnnkit.plots.names import legible, text_style
 
 DOT, LINE = "#0072B2", "#0072B280"
 APART = 1.05  # how far labels keep from each other, in their height
 MANY = 10_000  # from here numbers are written with k, M and G
-SPAN = 20  # the highest cost over the lowest from which the axis is logarithmic
 
 
 def trade_off(table, cost, *, gain="accuracy", cost_label=None, gain_label=None):
@@ -47,7 +46,7 @@ def trade_off(table, cost, *, gain="accuracy", cost_label=None, gain_label=None)
         if {"low", "high"} <= set(table.columns):
             axes.vlines(x, table["low"], table["high"], color=LINE, linewidth=2)
         axes.plot(x, y, "o", color=DOT, markersize=8)
-        if x.max() > SPAN * x.min():
+        if is_wide(x):
             axes.set_xscale("log")
             axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
         else:

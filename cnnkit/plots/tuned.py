@@ -6,11 +6,10 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from cnnkit.plots.canvas import WIDTH, new_figure
+from cnnkit.plots.canvas import WIDTH, is_wide, new_figure
 from cnnkit.plots.names import legible, text_style
 
 DOT, BEST, FAILED = "#56B4E9", "#D55E00", "#999999"
-SPAN = 20  # the highest value over the lowest from which an axis is logarithmic
 MOST_AXES = 10
 
 
@@ -75,7 +74,7 @@ def score_against(table, name):
         axes = figure.subplots()
         if _is_number(done[name]):
             axes.plot(done[name].astype(float), done["score"], "o", color=DOT)
-            if _is_wide(done[name]):
+            if is_wide(done[name].astype(float)):
                 axes.set_xscale("log")
         else:
             places = {value: i for i, value in enumerate(_in_order(done[name]))}
@@ -201,11 +200,6 @@ def _is_number(column):
     )
 
 
-def _is_wide(column):
-    values = column.dropna().astype(float)
-    return values.min() > 0 and values.max() > SPAN * values.min()
-
-
 def _in_order(column):
     return sorted(column.dropna().unique(), key=str)
 
@@ -220,7 +214,7 @@ def _upright(column):
         marks = [(str(value), height) for value, height in places.items()]
         return column.map(places).astype(float).fillna(foot), marks + inactive
     numbers = column.astype(float)
-    scale = np.log if _is_wide(column) else lambda x: x
+    scale = np.log if is_wide(numbers) else lambda x: x
     low, high = numbers.min(), numbers.max()
     span = (scale(high) - scale(low)) or 1
     marks = [(f"{low:.3g}", 0.0), (f"{high:.3g}", 1.0)]

@@ -5,16 +5,18 @@ network. A search trains a hundred times, and most of its models differ in numbe
 alone, such as the rate of dropout: here such numbers become variables of the graph.
 """
 
+import contextlib
 import weakref
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import ops as tensorflow_ops
 
 from cnnkit.training.describing import described
 
 _KEPT = weakref.WeakKeyDictionary()  # model: what it is compiled for, or None
 # What is no part of the graph, or a variable in it.
-_FREE = "learning_rate schedule weight_decay patience verbose callbacks class_weight"
+FREE = "learning_rate schedule weight_decay patience verbose callbacks class_weight"
 
 
 class Knob:
@@ -83,7 +85,7 @@ def compile_for(model, recipe, make_optimizer, options):
         options: dict, further arguments of `keras.Model.compile`.
     """
     key = described(
-        {k: v for k, v in recipe._asdict().items() if k not in _FREE.split()}
+        {k: v for k, v in recipe._asdict().items() if k not in FREE.split()}
     )
     kept = _KEPT.get(model)
     if kept is None or kept[0] != key:
@@ -92,6 +94,25 @@ def compile_for(model, recipe, make_optimizer, options):
             _KEPT[model] = key, Start(model)
     else:
         kept[1].again(recipe.learning_rate, recipe.weight_decay)
+
+
+@contextlib.contextmanager
+def graphs_that_can_go():
+    """Lets go of the graphs of a training with its model.
+
+    Keras sums gradients over replicas, one or many, by an operation with a gradient of
+    its own. TensorFlow keeps that gradient in a list for ever, and by it the graph of
+    each training step, some ten megabytes. It is needed to trace through that graph
+    again, which nobody does. Other TensorFlows may have no such list.
+    """
+    known = getattr(tensorflow_ops.gradient_registry, "_registry", {})
+    before = set(known)
+    try:
+        yield
+    finally:
+        for name in set(known) - before:
+            if name.startswith("CustomGradient"):
+                del known[name]
 
 
 class Start:

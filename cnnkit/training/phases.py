@@ -126,16 +126,17 @@ def train_phase(
             course.steps = epochs * len(train)
         try:
             if goes_on:
-                model.fit(
-                    train,
-                    validation_data=valid,
-                    epochs=epochs or MOST_EPOCHS,
-                    initial_epoch=saved.epoch if saved else 0,
-                    callbacks=callbacks,
-                    class_weight=recipe.class_weight,
-                    shuffle=False,  # `ImageData.batches` has done it
-                    verbose=0,
-                )
+                with compiled.graphs_that_can_go():
+                    model.fit(
+                        train,
+                        validation_data=valid,
+                        epochs=epochs or MOST_EPOCHS,
+                        initial_epoch=saved.epoch if saved else 0,
+                        callbacks=callbacks,
+                        class_weight=recipe.class_weight,
+                        shuffle=False,  # `ImageData.batches` has done it
+                        verbose=0,
+                    )
         except KeyboardInterrupt as stop:
             stopped = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         best.restore()

@@ -30,8 +30,7 @@ def trials(tuner):
         >>> tuning.trials(tuner)[["learning_rate", "score"]].head()
     """
     oracle, rows = tuner.oracle, {}
-    order = [*oracle.end_order, *(set(oracle.trials) - set(oracle.end_order))]
-    for number in order:
+    for number in dict.fromkeys([*oracle.end_order, *oracle.start_order]):
         trial = oracle.trials[number]
         values = trial.hyperparameters.values
         row = {k: v for k, v in values.items() if not k.startswith("tuner/")}
@@ -128,7 +127,6 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
             f"{len(best)} finished trials, seeds={seeds!r}"
         )
     course, right, models = Course(minutes), {}, {}
-    labels = data.manifest["label"].to_numpy()[data.rows("valid")]
     runs = [(trial, seed) for trial in best for seed in seeds]
     for done, (trial, seed) in enumerate(runs):
         number = trial.trial_id
@@ -137,7 +135,7 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
             tuner, trial.hyperparameters, seed, _whole(tuner, trial),
             course=part, shared=False,
         )  # fmt: skip
-        hits = _said(model, data, "valid") == labels
+        hits = _hits(model, data, "valid")
         right.setdefault(number, []).append(hits)
         if verbose:
             print(f"trial {number}, seed {seed}: {hits.mean():.1%} in validation")
@@ -145,11 +143,10 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
             models[number] = hits.mean(), model
     table = _compared(right, {t.trial_id: t.score for t in best})
     model = models[table.index[0]][1]
-    tested = data.manifest["label"].to_numpy()[data.rows("test")]
-    hits = int((_said(model, data, "test") == tested).sum())
-    low, high = evaluation.wilson(hits, len(tested))
+    tested = _hits(model, data, "test")
+    low, high = evaluation.wilson(int(tested.sum()), len(tested))
     columns = ["test", "test_low", "test_high"]
-    table.loc[table.index[0], columns] = hits / len(tested), float(low), float(high)
+    table.loc[table.index[0], columns] = tested.mean(), float(low), float(high)
     table["seeds"] = len(seeds)
     if verbose:
         print(_in_words(table))
@@ -179,14 +176,14 @@ def _whole(tuner, trial):
     return trial.hyperparameters.values.get("tuner/epochs", tuner.epochs)
 
 
-def _said(model, data, part):
-    """The likeliest class of each picture, without a graph for each model."""
+def _hits(model, data, part):
+    """Which pictures a model names right, asked without a graph for each model."""
     rows = data.rows(part)
-    chunks = np.array_split(rows, -(-len(rows) // 128))
-    return np.concatenate([
+    said = [
         np.argmax(model(data.pixels[some].astype("float32"), training=False), axis=1)
-        for some in chunks
-    ])  # fmt: skip
+        for some in np.array_split(rows, -(-len(rows) // 128))
+    ]
+    return np.concatenate(said) == data.manifest["label"].to_numpy()[rows]
 
 
 def _compared(right, scores):

@@ -6,13 +6,11 @@ Where a trial differs from an earlier one in numbers that are variables of the g
 of its own start: the result is the same to the last bit.
 """
 
-import contextlib
 import gc
 import re
 from collections import OrderedDict
 
 import keras
-from tensorflow.python.framework import ops as tensorflow_ops
 
 from cnnkit.training import compiled, fingerprint
 from cnnkit.training.describing import config_text
@@ -86,25 +84,6 @@ class _Kept:
             optimizer = model.optimizer
             self.start.again(float(optimizer.learning_rate), optimizer.weight_decay)
         return self.model
-
-
-@contextlib.contextmanager
-def graphs_that_can_go():
-    """Lets go of the graphs of a training with its model.
-
-    Keras sums gradients over replicas, one or many, by an operation with a gradient of
-    its own. TensorFlow keeps that gradient in a list for ever, and by it the graph of
-    each training step, some ten megabytes. It is needed to trace through that graph
-    again, which nobody does. Other TensorFlows may have no such list.
-    """
-    known = getattr(tensorflow_ops.gradient_registry, "_registry", {})
-    before = set(known)
-    try:
-        yield
-    finally:
-        for name in set(known) - before:
-            if name.startswith("CustomGradient"):
-                del known[name]
 
 
 def _holders(model):

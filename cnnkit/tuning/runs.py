@@ -3,16 +3,15 @@
 import keras
 
 from cnnkit import training, transfer
+from cnnkit.training import compiled
 from cnnkit.training.describing import described
 from cnnkit.training.fine_tuning import HEAD_EPOCHS, HEAD_RATE, TUNED_RATE
 from cnnkit.training.phases import BROKEN_OFF
 from cnnkit.training.watch import KeepBest
 from cnnkit.transfer.heads import backbone_layers
 from cnnkit.tuning.hypermodels import Together
-from cnnkit.tuning.reuse import graphs_that_can_go
 
-# Settings of `training.fit` that no graph depends on.
-FREE = "augment batch_size epochs learning_rate patience schedule seed weight_decay"
+FREE = f"{compiled.FREE} augment batch_size epochs seed"  # no graph depends on them
 
 
 def trained(tuner, hp, seed, epochs, *, course, weights=None, shared=True):
@@ -40,16 +39,16 @@ def trained(tuner, hp, seed, epochs, *, course, weights=None, shared=True):
     model = tuner.hypermodel.build(hp)
     if weights is not None:
         assign(model, weights)
-    with graphs_that_can_go():
-        if model.compiled or not isinstance(tuner.hypermodel, Together):
-            model = like(model)
+    if model.compiled or not isinstance(tuner.hypermodel, Together):
+        model = like(model)
+        with compiled.graphs_that_can_go():
             history = _as_compiled(tuner, hp, model, epochs, course, seed)
-        else:
-            settings = {"epochs": epochs} | tuner.hypermodel.settings(hp)
-            settings |= {"seed": seed, "verbose": 0}
-            if "tuner/epochs" in hp.values:  # Hyperband says how many
-                settings["epochs"] = epochs
-            model, history = _fitted(tuner, model, settings, course, like)
+    else:
+        settings = {"epochs": epochs} | tuner.hypermodel.settings(hp)
+        settings |= {"seed": seed, "verbose": 0}
+        if "tuner/epochs" in hp.values:  # Hyperband says how many
+            settings["epochs"] = epochs
+        model, history = _fitted(tuner, model, settings, course, like)
     if (history.params or {}).get("stopped") in BROKEN_OFF:
         raise KeyboardInterrupt
     return model, history
