@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -87,16 +88,15 @@ def train(kind, folder):
     return f"{digest.hexdigest()} {params}"
 
 
-def start(kind, folder):
-    """Starts a process that trains, and returns its id; it writes `folder`.result."""
+def start(work, folder):
+    """Starts a process that works, and returns its id; it writes `folder`.result."""
     if process := os.fork():
         return process
     status = 1
     try:
         sys.stdout = open(os.devnull, "w")
         os.dup2(sys.stdout.fileno(), 2)
-        result = train(kind, folder)
-        folder.with_suffix(".result").write_text(result)
+        folder.with_suffix(".result").write_text(work(folder))
         status = 0
     except BaseException:
         folder.with_suffix(".error").write_text(traceback.format_exc())
@@ -141,12 +141,12 @@ def one_run(kind, folder, kills, moments, seconds, dice):
     row = {"kills": 0, "unreadable": 0, **dict.fromkeys(MOMENTS, 0)}
     for _ in range(kills):
         moment = next(moments)
-        if not kill(start(kind, folder), folder, moment, seconds, dice):
+        if not kill(start(partial(train, kind), folder), folder, moment, seconds, dice):
             break  # it had come to its end before
         row["kills"] += 1
         row[moment] += 1
         row["unreadable"] += unreadable(folder)
-    _, status = os.waitpid(start(kind, folder), 0)
+    _, status = os.waitpid(start(partial(train, kind), folder), 0)
     result, error = folder.with_suffix(".result"), folder.with_suffix(".error")
     row["result"] = error.read_text() if status else result.read_text()
     return row
@@ -167,7 +167,7 @@ def gauntlet(kills, *, seed=0, own_interpreters=True):
                 command = [sys.executable, __file__, "alone", kind, str(folder)]
                 subprocess.run(command, check=True, capture_output=True)
             else:
-                os.waitpid(start(kind, folder), 0)
+                os.waitpid(start(partial(train, kind), folder), 0)
             expected[kind] = folder.with_suffix(".result").read_text()
             seconds[kind] = time.monotonic() - begun - 5 * own_interpreters
         done = 0

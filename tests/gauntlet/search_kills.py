@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 from keras import layers
+from kills import start
 
 from cnnkit import data, tuning
 from cnnkit.tuning import oracles
@@ -60,21 +62,6 @@ def found(method, folder):
     return table.to_json(orient="split", double_precision=15)
 
 
-def start(method, folder):
-    """Starts a process that searches, and returns its id; it writes `folder`.result."""
-    if process := os.fork():
-        return process
-    status = 1
-    try:
-        sys.stdout = open(os.devnull, "w")
-        os.dup2(sys.stdout.fileno(), 2)
-        folder.with_suffix(".result").write_text(found(method, folder))
-        status = 0
-    except BaseException:
-        folder.with_suffix(".error").write_text(traceback.format_exc())
-    os._exit(status)
-
-
 def finished(folder):
     """What is on disk of the trials that had ended: {file: score}."""
     scores = {}
@@ -87,7 +74,7 @@ def finished(folder):
 
 def killed(method, folder, dice):
     """Kills a search in its course; returns what had ended, None if all had."""
-    process, begun = start(method, folder), None
+    process, begun = start(partial(found, method), folder), None
     wait = dice.uniform(0, 5)
     while os.waitpid(process, os.WNOHANG) == (0, 0):
         if begun is None and list(folder.glob("trial_*.json")):
@@ -103,7 +90,7 @@ def killed(method, folder, dice):
 def ended(method, folder):
     """Lets a search come to its end, and returns what was found, or the error."""
     result, error = folder.with_suffix(".result"), folder.with_suffix(".error")
-    _, status = os.waitpid(start(method, folder), 0)
+    _, status = os.waitpid(start(partial(found, method), folder), 0)
     return error.read_text() if status else result.read_text()
 
 
