@@ -252,12 +252,14 @@ def test_a_search_in_two_goes_is_that_in_one(digits, tmp_path, method):
     whole = tuning.search(
         dense, digits, folder=tmp_path / "whole", max_trials=7, **options
     )
-    tuning.search(dense, digits, folder=tmp_path / "two", max_trials=4, **options)
+    one = tuning.search(dense, digits, folder=tmp_path / "two", max_trials=4, **options)
     two = tuning.search(dense, digits, folder=tmp_path / "two", max_trials=7, **options)
     a, b = (
         tuning.trials(tuner).drop(columns=["seconds", "at"]) for tuner in (whole, two)
     )
     assert len(a) == 7 and a.equals(b)
+    times = one.oracle.ended_at  # what was finished is not trained again
+    assert {number: two.oracle.ended_at[number] for number in times} == times
     model = two.get_best_models()[0]
     images, labels = data.to_arrays(digits, "valid")
     said = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)

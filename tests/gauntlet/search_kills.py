@@ -63,12 +63,12 @@ def found(method, folder):
 
 
 def finished(folder):
-    """What is on disk of the trials that had ended: {file: score}."""
+    """What is on disk of the trials that had ended: {file: (score, when)}."""
     scores = {}
     for path in folder.glob("trial_*.json"):
         record = json.loads(path.read_text().splitlines()[0])
         if "ended" in record:
-            scores[path.name] = record["state"]["score"]
+            scores[path.name] = record["state"]["score"], record["at"]
     return scores
 
 
