@@ -7,6 +7,7 @@
 
 IMAGES ?= data/signs
 MINUTES ?= 0.8
+TUNE ?= 0.33
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
@@ -21,7 +22,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=240 \
 .DEFAULT_GOAL := tour
 
 tour: $(ENV)/ready
-	$(BIN)/python -m cnnkit train "$(IMAGES)" --minutes $(MINUTES)
+	$(BIN)/python -m cnnkit train "$(IMAGES)" --minutes $(MINUTES) --tune $(TUNE)
 
 test: lint unit lessons-test
 

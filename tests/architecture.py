@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "report": "data evaluation explain plots saving",
     "explorer": "explain plots",
     "exercises": ANYTHING,
+    "commands": ANYTHING,
     "__main__": ANYTHING,
 }
 COUNTING = ("models.anatomy", "models.folding", "models.kinds")  # they build none

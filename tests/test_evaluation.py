@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 from io import StringIO
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 from sklearn import metrics
 
 from cnnkit import data, evaluation
@@ -43,19 +44,21 @@ def test_scores_and_confusion_matrix_equal_scikit_learn(seed, n, k, skill):
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
             labels, predicted, labels=range(k), zero_division=np.nan
         )
-        macro = metrics.f1_score(labels, predicted, labels=present, average="macro")
+        of_present = {"labels": present, "average": "macro", "zero_division": 0}
+        macro = metrics.f1_score(labels, predicted, **of_present)
+        exact = metrics.precision_score(labels, predicted, **of_present)
     np.testing.assert_allclose(
-        overall, [metrics.accuracy_score(labels, predicted), balanced, macro]
+        overall, [metrics.accuracy_score(labels, predicted), balanced, macro, exact]
     )
     f1[support == 0] = np.nan  # the one documented difference beside precision
-    by_class = table["value"].to_numpy()[3:].reshape(k, 3)
+    by_class = table["value"].to_numpy()[4:].reshape(k, 3)
     np.testing.assert_allclose(by_class, np.stack([precision, recall, f1], axis=1))
 
     matrix = evaluation.confusion_matrix(labels, probabilities)
     np.testing.assert_array_equal(
         matrix, metrics.confusion_matrix(labels, predicted, labels=range(k))
     )
-    pictures = table["pictures"].to_numpy()[3:].reshape(k, 3)
+    pictures = table["pictures"].to_numpy()[4:].reshape(k, 3)
     np.testing.assert_array_equal(pictures[:, 0], matrix.sum(axis=0))
     np.testing.assert_array_equal(pictures[:, 1], support)
     defined = table.dropna()
@@ -139,6 +142,29 @@ def test_balanced_accuracy_interval_keeps_its_promise_where_classes_are_small():
     assert held >= 0.93 * 150
 
 
+def test_at_300_pictures_95_percent_intervals_hold_the_truth_93_to_97_times_in_100():
+    # Wilson at a share of 0.8: exact, by summing over all outcomes.
+    hits = np.arange(301)
+    low, high = wilson(hits, np.full(301, 300))
+    held = ((low <= 0.8) & (0.8 <= high)) @ binom.pmf(hits, 300, 0.8)
+    assert 0.93 <= held <= 0.97
+
+    # Macro F1: 1,000 test sets drawn from one matrix of confusions.
+    rng = np.random.default_rng(6)
+    shares = np.array([[20, 3, 2, 0], [2, 22, 4, 1], [3, 2, 18, 2], [1, 2, 2, 16]])
+    shares = shares / shares.sum()
+    hits, both = np.diag(shares), shares.sum(axis=0) + shares.sum(axis=1)
+    truth, held = np.mean(2 * hits / both), 0
+    for counts in rng.multinomial(300, shares.ravel(), 1000):
+        cells = np.repeat(np.arange(16), counts)
+        table = evaluation.scores(
+            cells // 4, np.eye(4)[cells % 4], replicates=400, seed=counts[0]
+        )
+        row = table.loc[("all classes", "macro F1")]
+        held += row["low"] <= truth <= row["high"]
+    assert 930 <= held <= 970
+
+
 def test_same_seed_gives_the_same_intervals_and_another_seed_others():
     labels, probabilities = case(5, 300, 3, skill=0.5)
     ends = [
@@ -161,7 +187,7 @@ def test_a_class_without_pictures_and_one_never_predicted_are_nan_and_counted():
 def test_scores_of_3000_classes_take_seconds_not_gigabytes():
     labels, probabilities = case(6, 3000, 3000)
     table = evaluation.scores(labels, probabilities, replicates=100)
-    assert len(table) == 3 + 3 * 3000
+    assert len(table) == 4 + 3 * 3000
 
 
 def test_top_losses_are_the_cross_entropy_and_ties_keep_their_order():
@@ -322,3 +348,33 @@ def test_what_does_not_fit_is_said_before_predicting(photos):
             evaluation.predict(model, photos, part)
     any_size = brightness_model(input_shape=(None, None, 1))
     assert len(evaluation.predict(any_size, photos)) > 5
+
+
+def test_further_columns_and_views_come_along(photos):
+    manifest = photos.manifest.assign(light=np.where(np.arange(60) % 2, "day", "夜"))
+    lit = dataclasses.replace(photos, manifest=manifest)
+    table = evaluation.predict(brightness_model(), lit, columns=["light"])
+    rows = manifest[manifest["split"] == "test"]
+    assert table.columns[-1] == "light" and list(table["light"]) == list(rows["light"])
+    np.testing.assert_array_equal(evaluation.arrays(table)[0], rows["label"])
+    with pytest.raises(ValueError, match="Received: columns=.'weather'."):
+        evaluation.predict(brightness_model(), lit, columns=["weather"])
+    with pytest.raises(ValueError, match="columns='light'"):
+        evaluation.predict(brightness_model(), lit, columns="light")
+
+    images, _ = data.to_arrays(photos, "test")
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Sequential([
+        inputs, keras.layers.Flatten(), keras.layers.Rescaling(1 / 255),
+        keras.layers.Dense(3, activation="softmax"),
+    ])  # fmt: skip
+    noisy = dataclasses.replace(
+        photos, pixels=np.random.default_rng(9).integers(0, 256, photos.pixels.shape)
+        .astype("uint8"),
+    )  # fmt: skip
+    images, _ = data.to_arrays(noisy, "test")
+    images = images.astype("float32")
+    views = [evaluation.mirrored, lambda x: 255 - x]
+    said = evaluation.arrays(evaluation.predict(model, noisy, views=views))[1]
+    each = [model(x).numpy() for x in (images, images[:, :, ::-1], 255 - images)]
+    np.testing.assert_allclose(said, np.mean(each, axis=0), atol=1e-6)

@@ -103,15 +103,15 @@ def test_a_run_that_was_stopped_goes_on(colours, tmp_path, capfd, monkeypatch):
     assert not (out / "training").exists() and (out / "model.keras").is_file()
 
 
-def test_a_second_run_gets_its_own_folder(tmp_path):
-    from cnnkit.__main__ import _own_folder
+def test_a_second_run_gets_itsown_folder(tmp_path):
+    from cnnkit.commands.starting import own_folder
 
     wanted = tmp_path / "a" / "run"
-    first = _own_folder(wanted)
+    first = own_folder(wanted)
     (first / "model.keras").write_text("precious")
-    second, third = _own_folder(wanted), None
+    second, third = own_folder(wanted), None
     (second / "model.keras").write_text("also precious")
-    third = _own_folder(wanted)
+    third = own_folder(wanted)
     assert [f.name for f in (first, second, third)] == ["run", "run-2", "run-3"]
     assert (first / "model.keras").read_text() == "precious"
 

@@ -238,6 +238,32 @@ def test_trials_are_those_of_kerastuner(digits, tmp_path):
     assert tuner.get_best_hyperparameters()[0].values in drawn
 
 
+def test_the_kept_epoch_is_that_of_kerastuner_or_of_training_fit(digits, tmp_path):
+    def uncompiled(hp):
+        return keras.Sequential([keras.Input((8, 8, 1)), *dense(hp).layers])
+
+    options = {"method": "grid", "max_trials": 2, "epochs": 12, "verbose": 0}
+    for name, space in (("theirs", dense), ("ours", uncompiled)):
+        tuner = tuning.search(space, digits, folder=tmp_path / name, **options)
+        again = tuning.search(space, digits, folder=tmp_path / name, **options)
+        for trial in tuner.oracle.trials.values():
+            accuracy, loss = (
+                [o.value[0] for o in trial.metrics.get_history(metric)]
+                for metric in ("val_accuracy", "val_loss")
+            )
+            if name == "theirs":
+                assert trial.score == max(accuracy)
+                assert trial.best_step == np.argmax(accuracy)
+            else:
+                assert trial.score == accuracy[np.argmin(loss)]
+            assert again.oracle.trials[trial.trial_id].score == trial.score
+        [best] = tuner.oracle.get_best_trials(1)
+        model, rows = tuner.get_best_models(1)[0], digits.rows("valid")
+        said = model.predict(digits.pixels[rows].astype("float32"), verbose=0)
+        right = said.argmax(axis=1) == digits.manifest["label"].to_numpy()[rows]
+        assert right.mean() == pytest.approx(best.score)
+
+
 def test_grid_search_tries_the_product_once_and_goes_on(digits, tmp_path):
     options = {"folder": tmp_path, "method": "grid", **OPTIONS}
     tuning.search(dense, digits, max_trials=3, **options)

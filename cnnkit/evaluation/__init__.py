@@ -4,8 +4,52 @@
 takes plain arrays, so it serves the answers of any classifier.
 """
 
+from cnnkit.evaluation.calibration import calibrate, temperature
+from cnnkit.evaluation.comparison import compare
+from cnnkit.evaluation.conformal import (
+    conformal_threshold,
+    prediction_sets,
+    set_scores,
+)
+from cnnkit.evaluation.errors import error_groups, most_confused
 from cnnkit.evaluation.intervals import wilson
+from cnnkit.evaluation.invariance import invariance
+from cnnkit.evaluation.probabilities import probability_scores, reliability
 from cnnkit.evaluation.scoring import confusion_matrix, scores, top_losses
-from cnnkit.evaluation.table import arrays, predict
+from cnnkit.evaluation.slicing import leaks, slices
+from cnnkit.evaluation.table import arrays, mirrored, predict
+from cnnkit.evaluation.thresholds import (
+    abstain,
+    abstaining,
+    at_threshold,
+    choose_threshold,
+    threshold_curve,
+)
 
-__all__ = ["arrays", "confusion_matrix", "predict", "scores", "top_losses", "wilson"]
+__all__ = [
+    "abstain",
+    "abstaining",
+    "arrays",
+    "at_threshold",
+    "calibrate",
+    "choose_threshold",
+    "compare",
+    "conformal_threshold",
+    "confusion_matrix",
+    "error_groups",
+    "invariance",
+    "leaks",
+    "mirrored",
+    "most_confused",
+    "predict",
+    "prediction_sets",
+    "probability_scores",
+    "reliability",
+    "scores",
+    "set_scores",
+    "slices",
+    "temperature",
+    "threshold_curve",
+    "top_losses",
+    "wilson",
+]

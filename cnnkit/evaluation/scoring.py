@@ -13,17 +13,18 @@ def scores(
     """Returns accuracy, precision, recall and F1 with intervals, as a table.
 
     Accuracy counts pictures, so large classes rule it. Balanced accuracy (the mean of
-    the recalls) and macro F1 (the mean of the F1 scores) count every class alike.
+    the recalls, so also called macro recall), macro F1 and macro precision (the means
+    of F1 and precision) count every class alike.
 
     Where there is nothing to count the value is NaN: precision of a class that was
     never predicted (scikit-learn says 0 and warns), recall and F1 of a class without
-    pictures. Classes without pictures are left out of balanced accuracy and macro F1,
-    as scikit-learn's `balanced_accuracy_score` leaves them out. All other values equal
-    scikit-learn's.
+    pictures. Classes without pictures are left out of the means, as scikit-learn's
+    `balanced_accuracy_score` leaves them out; the precision of a class with pictures
+    that was never predicted counts 0 there. All other values equal scikit-learn's.
 
     The intervals are Wilson's for accuracy, precision and recall. F1 = 2J / (1 + J),
     where J is the share of hits among the pictures that are of the class or were taken
-    for it, so Wilson's serves there too. Balanced accuracy and macro F1 get bootstrap
+    for it, so Wilson's serves there too. The means over classes get bootstrap
     percentiles, with a smallest width (see the comment in the code). They describe the
     luck in the choice of these test pictures and nothing else: not another training
     run, nor pictures of another kind.
@@ -43,8 +44,9 @@ def scores(
         A `pandas.DataFrame` indexed by ("class", "score"), with columns "value",
         "low", "high" (all in [0, 1]) and "pictures", how many pictures the value rests
         on (precision: those predicted as the class; recall and F1: those of the
-        class). The first rows are ("all classes", "accuracy"), "balanced accuracy"
-        and "macro F1"; then "precision", "recall" and "F1" of each class.
+        class). The first rows are ("all classes", "accuracy"), "balanced accuracy",
+        "macro F1" and "macro precision"; then "precision", "recall" and "F1" of each
+        class.
 
     Raises:
         ValueError: labels, probabilities, names, confidence or replicates are not as
@@ -57,15 +59,7 @@ def scores(
     """
     labels, probabilities = checked(labels, probabilities)
     num_classes = probabilities.shape[1]
-    if class_names is None:
-        class_names = [f"class {i}" for i in range(num_classes)]
-    names = list(class_names)
-    if len(names) != num_classes or len(set(names)) != num_classes:
-        raise ValueError(
-            "`class_names` must be one name a column of `probabilities`, no two alike. "
-            f"Received: {len(names)} names, {len(set(names))} of them different, for "
-            f"{num_classes} columns"
-        )
+    names = checked_names(class_names, num_classes)
     if not 0 < confidence < 1 or replicates < 100:
         raise ValueError(
             "`confidence` must lie between 0 and 1, such as 0.95, and `replicates` be "
@@ -88,12 +82,13 @@ def scores(
         return counts * (true == taken) @ to_true, counts @ to_true, counts @ to_taken
 
     def means(counts):
-        """Counts (r, cells) to balanced accuracy and macro F1, shape (r, 2)."""
+        """Counts (r, cells) to macro recall, F1 and precision, shape (r, 3)."""
         hits, of_class, as_class = by_class(counts)
         present = of_class > 0  # in a bootstrap sample a rare class may be missing
         recalls = hits / np.maximum(of_class, 1)  # 0 where missing: adds nothing
         f1s = 2 * hits / np.maximum(of_class + as_class, 1)
-        sums = np.stack([recalls.sum(axis=1), f1s.sum(axis=1)], axis=1)
+        precisions = hits / np.maximum(as_class, 1) * present
+        sums = np.stack([x.sum(axis=1) for x in (recalls, f1s, precisions)], axis=1)
         return sums / present.sum(axis=1, keepdims=True)
 
     hits, of_class, as_class = (count[0] for count in by_class(counts[None]))
@@ -126,6 +121,7 @@ def scores(
         [hits.sum() / n, *accuracy_ends, n],
         [mean[0], low[0], high[0], n],
         [mean[1], low[1], high[1], n],
+        [mean[2], low[2], high[2], n],
     ]
     of_classes = [
         [precision, *precision_ends, as_class],
@@ -133,7 +129,7 @@ def scores(
         [f1, *f1_ends, of_class],
     ]
     rows += [*np.array(of_classes).transpose(2, 0, 1).reshape(-1, 4)]
-    kinds = ["accuracy", "balanced accuracy", "macro F1"]
+    kinds = ["accuracy", "balanced accuracy", "macro F1", "macro precision"]
     index = [("all classes", kind) for kind in kinds]
     index += [(name, kind) for name in names for kind in ("precision", "recall", "F1")]
     return pd.DataFrame(
@@ -246,3 +242,28 @@ def checked(labels, probabilities):
             f"{probabilities[row].max():.4g}, sum {sums[row]:.4g}"
         )
     return labels.astype("int64"), probabilities
+
+
+def checked_names(class_names, num_classes):
+    """Returns the names of the classes, or says what is wrong with them.
+
+    Args:
+        class_names: sequence of str, or None for "class 0", "class 1", ...
+        num_classes: int.
+
+    Returns:
+        A list of `num_classes` str.
+
+    Raises:
+        ValueError: there are more or fewer of them, or two are alike.
+    """
+    if class_names is None:
+        return [f"class {i}" for i in range(num_classes)]
+    names = list(class_names)
+    if len(names) != num_classes or len(set(names)) != num_classes:
+        raise ValueError(
+            "`class_names` must be one name a column of `probabilities`, no two alike. "
+            f"Received: {len(names)} names, {len(set(names))} of them different, for "
+            f"{num_classes} columns"
+        )
+    return names

@@ -8,7 +8,7 @@ import pandas as pd
 from cnnkit.evaluation.scoring import checked
 
 
-def predict(model, photos, part="test", *, batch_size=64):
+def predict(model, photos, part="test", *, columns=(), views=(), batch_size=64):
     """Returns a table of what the model says about each picture of one part.
 
     In plain Keras this is `model.predict(photos.batches("test"))`, put beside the
@@ -19,6 +19,12 @@ def predict(model, photos, part="test", *, batch_size=64):
             (batch, num_classes); where it has several outputs, the last one counts.
         photos: an `ImageData` with the classes that the model was trained on.
         part: "train", "valid" or "test".
+        columns: sequence of str, further columns of the manifest that come along, such
+            as "light" or "width", for `slices`.
+        views: functions of a batch of pixels to one of the same shape, such as
+            `mirrored`: the probabilities are the mean over the picture and its views
+            (test-time augmentation; Krizhevsky et al., 2012, section 4.1). Each view
+            costs as much as the picture itself.
         batch_size: int, how many pictures are computed at once. It changes memory and
             time, not the answers.
 
@@ -27,13 +33,13 @@ def predict(model, photos, part="test", *, batch_size=64):
         (which is also that of `data.to_arrays`), with the columns "file" (str),
         "label" and "predicted" (categorical, categories in the order of
         `class_names`), "confidence" (the largest probability), and for each class
-        a column "p(<class name>)" (float). Of equal probabilities the first class
-        counts as predicted.
+        a column "p(<class name>)" (float), then those of `columns`. Of equal
+        probabilities the first class counts as predicted.
 
     Raises:
         ValueError: the part has no pictures; the pictures do not fit the model's
             input; the model's outputs do not fit the classes, or are not
-            probabilities.
+            probabilities; the manifest lacks a column, or a name is taken.
     """
     class_names = list(photos.class_names)
     rows = photos.manifest[photos.manifest["split"] == part]
@@ -42,6 +48,15 @@ def predict(model, photos, part="test", *, batch_size=64):
         raise ValueError(
             "`part` must name a part that has pictures. Here the parts and their "
             f"pictures are {sizes}. Received: part={part!r}"
+        )
+    taken = ["file", "label", "predicted", "confidence"]
+    taken += [f"p({name})" for name in class_names]
+    wrong = [name for name in columns if name not in rows or name in taken]
+    if isinstance(columns, str) or wrong:
+        raise ValueError(
+            "`columns` is a list of columns of the manifest, which are "
+            f"{[str(name) for name in rows]}; the table has {taken[:4]} of its own. "
+            f"Received: columns={columns!r}"
         )
     if part == "train":
         # Training batches are shuffled, so no answer could be traced to its file.
@@ -53,11 +68,15 @@ def predict(model, photos, part="test", *, batch_size=64):
     _check_input(model, tuple(batches.element_spec[0].shape)[1:])
     _check_width(getattr(model, "output_shape", None), class_names)
 
-    # One call: every further call of `predict` would cost 50 ms before it starts.
-    answers = model.predict(batches, verbose=0)
-    answers = answers[-1] if isinstance(answers, list | tuple) else answers
-    _check_width(np.shape(answers), class_names)
-    labels, probabilities = checked(rows["label"], np.asarray(answers, "float32"))
+    # One call a view: each call of `predict` costs 50 ms before it starts.
+    sums = 0
+    for view in (None, *views):
+        seen = batches if view is None else batches.map(_with(view))
+        answers = model.predict(seen, verbose=0)
+        answers = answers[-1] if isinstance(answers, list | tuple) else answers
+        _check_width(np.shape(answers), class_names)
+        sums = sums + np.asarray(answers, "float32")
+    labels, probabilities = checked(rows["label"], sums / (1 + len(views)))
 
     facts = pd.DataFrame(
         {
@@ -69,8 +88,27 @@ def predict(model, photos, part="test", *, batch_size=64):
             "confidence": probabilities.max(axis=1),
         }
     )
-    columns = [f"p({name})" for name in class_names]
-    return pd.concat([facts, pd.DataFrame(probabilities, columns=columns)], axis=1)
+    answers = pd.DataFrame(probabilities, columns=taken[4:])
+    further = rows[list(columns)].reset_index(drop=True)
+    return pd.concat([facts, answers, further], axis=1)
+
+
+def mirrored(images):
+    """Returns pictures with left and right exchanged, a view for `predict`.
+
+    Not for digits, letters and arrows, which mean something else then.
+
+    Args:
+        images: array or tensor of shape (n, height, width, channels).
+
+    Returns:
+        The same shape.
+    """
+    return images[:, :, ::-1]
+
+
+def _with(view):
+    return lambda images, labels: (view(images), labels)
 
 
 def arrays(table):

@@ -8,6 +8,12 @@ last value, and nothing keeps it in memory afterwards.
 from cnnkit.plots.anatomy import stages
 from cnnkit.plots.augmented import augmented
 from cnnkit.plots.coverage import coverage
+from cnnkit.plots.evaluated import (
+    abstaining,
+    invariance,
+    reliability,
+    threshold_curves,
+)
 from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
@@ -21,6 +27,7 @@ from cnnkit.plots.trade_off import trade_off
 from cnnkit.plots.tuned import importance, parallel_coordinates, score_against, trials
 
 __all__ = [
+    "abstaining",
     "augmented",
     "confusion_matrix",
     "coverage",
@@ -28,14 +35,17 @@ __all__ = [
     "image_grid",
     "importance",
     "intervals",
+    "invariance",
     "learning_curves",
     "learning_rates",
     "legible",
     "live_curves",
     "parallel_coordinates",
+    "reliability",
     "runs_side_by_side",
     "score_against",
     "stages",
+    "threshold_curves",
     "trade_off",
     "training_curves",
     "trials",

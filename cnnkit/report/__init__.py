@@ -26,10 +26,11 @@ from cnnkit.report.inline import SMALL, drawing, photograph
 MARK = '<meta name="generator" content="cnnkit'  # a page with it may be replaced
 MOST_MISTAKES = 12
 MOST_FILES = 3  # named for each finding
+MOST_TRIALS = 5
 MOST_CLASSES = 50  # rows of a table; a page with 3,000 cannot be read
 
 
-def write(model, photos, history, path, *, findings=None, overwrite=False):
+def write(model, photos, history, path, *, findings=None, trials=None, overwrite=False):
     """Writes the report of a trained model as one self-contained HTML page.
 
     The scores come from the test part, which is read here for the first time. Where it
@@ -43,6 +44,7 @@ def write(model, photos, history, path, *, findings=None, overwrite=False):
             plain Keras; None leaves out the training curves.
         path: file to write, ending in `.html`; missing folders are made.
         findings: table from `data.check`, or None where nothing was checked.
+        trials: table from `tuning.trials`, or None where no settings were searched.
         overwrite: bool, whether a file that cnnkit did not write may be replaced. An
             older report is replaced in any case, so that a notebook can run again.
 
@@ -68,6 +70,7 @@ def write(model, photos, history, path, *, findings=None, overwrite=False):
         data=_data_facts(photos),
         check=_check_facts(findings),
         training=_training_facts(model, history),
+        tuning=_tuning_facts(trials),
         result=_result(model, photos),
         environment=_environment(),
     )
@@ -152,6 +155,36 @@ def _training_facts(model, history):
     }
 
 
+def _tuning_facts(trials):
+    """The best trials of a search, or None where there was none."""
+    if trials is None or not len(trials):
+        return None
+    scored = trials[trials["score"].notna()]
+    names = list(trials.columns[: trials.columns.get_loc("score")])
+    return {
+        "count": len(trials),
+        "failed": int((trials["status"] == "FAILED").sum()),
+        "seconds": trials["at"].max(),
+        "names": names,
+        "best": [
+            {
+                "values": [_value(row[name]) for name in names],
+                "score": f"{row['score']:.3f}",
+                "epochs": int(row["epochs"]),
+            }
+            for _, row in scored.head(MOST_TRIALS).iterrows()
+        ],
+        "curve": drawing(plots.trials(trials)) if len(scored) else None,
+    }
+
+
+def _value(value):
+    """A hyperparameter as text: numbers short, and a dash where it was not active."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return str(value)
+
+
 def _result(model, photos):
     """Scores, confusions and worst mistakes on the part that serves as the test."""
     part = "test" if (photos.manifest["split"] == "test").any() else "valid"
@@ -176,9 +209,9 @@ def _result(model, photos):
             else "",
         }
 
-    # Three rows for all classes, then precision, recall and F1 of each class in turn.
+    # Four rows for all classes, then precision, recall and F1 of each class in turn.
     classes = [
-        {"name": name, "scores": [score(3 + 3 * i + j) for j in range(3)]}
+        {"name": name, "scores": [score(4 + 3 * i + j) for j in range(3)]}
         for i, name in enumerate(photos.class_names)
     ]
     classes.sort(key=lambda row: np.nan_to_num(row["scores"][2]["value"], nan=2))
@@ -203,7 +236,7 @@ def _result(model, photos):
         "rarest": photos.class_names[smallest],
         "rarest_count": int(counts[smallest]),
         "guess_count": int(counts[largest]),
-        "overall": [score(i) for i in range(3)],
+        "overall": [score(i) for i in range(4)],
         "classes": classes[:MOST_CLASSES],
         "guess": photos.class_names[largest],
         "guess_of_100": _of_100(matrix[largest].sum() / len(labels)),

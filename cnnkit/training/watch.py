@@ -123,7 +123,9 @@ class Latest(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Remembers the weights of the lowest validation loss; stops when it rises on.
+    """Remembers the weights of the best epoch; stops when none gets better.
+
+    The best is that of the lowest validation loss, unless `monitor` says otherwise.
 
     A loss that is not finite ends the run at once and is never the best. If that
     happens before any epoch was good, the weights of the start are the best.
@@ -134,13 +136,16 @@ class KeepBest(keras.callbacks.Callback):
             third of the run, at least 10 epochs and 100 steps. In its first steps a
             network with BatchNorm looks worse than it is: the averages that it
             predicts with lag behind. With few pictures these are many epochs.
+        monitor: str, which of the logs says how good an epoch was.
+        direction: "min" or "max", which of its values is the best.
     """
 
     remembered = ("loss", "weights", "epoch", "share", "why")  # by a run that is saved
 
-    def __init__(self, course, patience=None):
+    def __init__(self, course, patience=None, *, monitor="val_loss", direction="min"):
         super().__init__()
         self.course, self.patience = course, patience
+        self.monitor, self.sign = monitor, 1 if direction == "min" else -1
         self.loss, self.weights, self.epoch, self.share = math.inf, None, None, 0.0
         self.why, self.start, self.bad_batch = None, None, ""
 
@@ -155,6 +160,7 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: D102
         losses = logs["loss"], logs["val_loss"]
+        value = self.sign * logs.get(self.monitor, logs["val_loss"])
         if not np.isfinite(losses).all():
             self.why = f"the loss was not finite in epoch {epoch + 1}{self.bad_batch}"
             if "learning_rate" in logs:
@@ -164,9 +170,9 @@ class KeepBest(keras.callbacks.Callback):
             self.model.stop_training = True
             if self.weights is None:
                 self.weights = self.start
-        elif logs["val_loss"] < self.loss:
+        elif value < self.loss:
             self.weights, self.start = self.model.get_weights(), None
-            self.loss, self.epoch = logs["val_loss"], epoch
+            self.loss, self.epoch = value, epoch
             self.share = self.course.share()
         else:
             waited = epoch - (-1 if self.epoch is None else self.epoch)

@@ -30,12 +30,15 @@ class _Kept:
     """What is added to an oracle of KerasTuner.
 
     Attributes:
+        picks_by: str, which of the values that training reports says which epoch of a
+            trial is kept: "val_loss" or the objective.
         seconds: dict from the number of a trial to how long it took.
         ended_at: dict from the number of a trial to the seconds of the search, all its
             goes together, when it had ended.
     """
 
     folder = None  # until `open`, it is an oracle as any other
+    picks_by = "val_loss"
 
     def open(self, folder, max_trials, minutes):
         """Takes up the trials of a folder, and begins to count.
@@ -119,12 +122,12 @@ class _Kept:
         self._count_start(trial, -1)
 
     def score_trial(self, trial):
-        """Scores a trial by the epoch whose weights are kept: of the lowest loss.
+        """Scores a trial by the epoch whose weights are kept.
 
         Args:
             trial: `keras_tuner.engine.trial.Trial`.
         """
-        trial.score, trial.best_step = score(trial, self.objective.name)
+        trial.score, trial.best_step = score(trial, self.objective, self.picks_by)
 
     def get_best_trials(self, num_trials=1):
         """Returns the best trials; one that failed is never among them.
@@ -218,19 +221,24 @@ class GridSearch(_Kept, keras_tuner.oracles.GridSearchOracle):
     """All combinations, one after the other."""
 
 
-def score(trial, objective):
-    """Returns the score of a trial and its epoch: that of the lowest validation loss.
+def score(trial, objective, picks_by):
+    """Returns the score of a trial and the epoch that it is of.
 
     Args:
         trial: `keras_tuner.engine.trial.Trial`.
-        objective: str, its name.
+        objective: `keras_tuner.Objective`.
+        picks_by: str, as the attribute of the oracles; the objective where that was
+            not reported.
 
     Returns:
-        (score, epoch).
+        (score, epoch); of equally good epochs the first.
     """
-    by = "val_loss" if trial.metrics.exists("val_loss") else objective
-    best = trial.metrics.get_best_step(by)
-    values = {o.step: o.value[0] for o in trial.metrics.get_history(objective)}
+    values = {o.step: o.value[0] for o in trial.metrics.get_history(objective.name)}
+    by, sign = values, -1 if objective.direction == "max" else 1
+    if picks_by != objective.name and trial.metrics.exists(picks_by):
+        by = {o.step: o.value[0] for o in trial.metrics.get_history(picks_by)}
+        sign = 1  # a loss
+    best = min(by, key=lambda step: (sign * by[step], step))
     return values[best], best
 
 

@@ -39,7 +39,7 @@ def trained(tuner, hp, seed, epochs, *, course, weights=None, shared=True):
     model = tuner.hypermodel.build(hp)
     if weights is not None:
         assign(model, weights)
-    if model.compiled or not isinstance(tuner.hypermodel, Together):
+    if trains_itself(tuner.hypermodel, model):
         model = like(model)
         with compiled.graphs_that_can_go():
             history = _as_compiled(tuner, hp, model, epochs, course, seed)
@@ -52,6 +52,19 @@ def trained(tuner, hp, seed, epochs, *, course, weights=None, shared=True):
     if (history.params or {}).get("stopped") in BROKEN_OFF:
         raise KeyboardInterrupt
     return model, history
+
+
+def trains_itself(hypermodel, model):
+    """Returns whether a model comes with an optimizer, or is not for `training.fit`.
+
+    Of such a model the epoch with the best objective is kept, as by any tuner of
+    KerasTuner; `training.fit` keeps that of the lowest validation loss.
+
+    Args:
+        hypermodel: `keras_tuner.HyperModel`.
+        model: `keras.Model` that it built.
+    """
+    return model.compiled or not isinstance(hypermodel, Together)
 
 
 def learnt(model):
@@ -107,7 +120,10 @@ def _fitted(tuner, model, settings, course, like):
 def _as_compiled(tuner, hp, model, epochs, course, seed):
     """Trains with the optimizer and the loss that the model came with."""
     history, space = keras.callbacks.History(), tuner.hypermodel
-    best = KeepBest(course, patience=epochs)
+    objective = tuner.oracle.objective
+    best = KeepBest(
+        course, epochs, monitor=objective.name, direction=objective.direction
+    )
     callbacks = [best, history, _Deadline(course)]
     options = {"epochs": epochs, "callbacks": callbacks, "verbose": 0}
     try:

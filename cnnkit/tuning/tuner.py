@@ -41,6 +41,9 @@ class Search(keras_tuner.Tuner):
             directory=str(folder.parent), project_name=folder.name,
         )  # fmt: skip
         oracle.verbose = 0
+        if runs.trains_itself(hypermodel, hypermodel.build(oracle.get_space())):
+            oracle.picks_by = oracle.objective.name
+        self.picks_by = oracle.picks_by
 
     def search(self, progress):
         """Runs trials until the oracle has no more.
@@ -107,7 +110,9 @@ class Search(keras_tuner.Tuner):
             metrics = dict(zip(logs, map(float, values), strict=True))
             reported = self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
         trial.metrics = reported.metrics
-        trial.score, trial.best_step = oracles.score(trial, objective)
+        trial.score, trial.best_step = oracles.score(
+            trial, self.oracle.objective, self.picks_by
+        )
         if trial in self._best(trial):
             path = self._path(trial.trial_id)
             weights = [np.asarray(weight) for weight in runs.learnt(model)]

@@ -1,0 +1,165 @@
+"""`cnnkit train`: from a folder of pictures to a model and its report.
+
+Keras is imported inside the functions, after `start_keras` has made it quiet.
+"""
+
+import shlex
+import shutil
+from pathlib import Path
+
+from cnnkit.commands.starting import own_folder, start_keras
+
+TRAINING, TUNING = "training", "tuning"  # in the folder of a run, until it is finished
+SMALL = 96  # pixels; under that, and without weights, a small network learns best
+TUNING_EPOCHS = 9  # of a trial, at most: Hyperband tries many with 1, some with 3
+
+
+def train(options):
+    """Checks a folder, tunes where asked to, trains, and writes report and model.
+
+    Args:
+        options: `argparse.Namespace` with folder, minutes, tune, out, image_size, seed,
+            skip_unreadable and resume.
+
+    Returns:
+        int, the exit status: 0.
+
+    Raises:
+        ValueError: an option is out of its range, or the folder cannot be used.
+        OSError: a file cannot be read or written.
+    """
+    _check(options)
+    findings = _checked_folder(options)
+    print("starting Keras", flush=True)
+    start_keras()
+    from cnnkit import data, evaluation, report, saving, transfer
+    from cnnkit.data.load import LARGEST
+    from cnnkit.training.phases import BROKEN_OFF
+
+    side = options.image_size or data.usual_side(options.folder)
+    use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
+    if options.image_size is None:
+        side = min(side, LARGEST if use_weights else SMALL)
+    photos = data.from_folder(
+        options.folder, image_size=side, seed=options.seed,
+        unreadable="skip" if options.skip_unreadable else "error",
+    )  # fmt: skip
+    out = options.resume or own_folder(options.out or Path("runs") / photos.source)
+    again = f"add --resume {shlex.quote(str(out))} to go on"
+    print(f"run in {str(out)!r}; if it is killed, {again}")
+    model, history, trials = _trained(photos, use_weights, options, out)
+    model_file, names = out / "model.keras", photos.class_names
+    saving.save(model, model_file, names, overwrite=options.resume is not None)
+    table = evaluation.predict(model, photos)
+    table.to_csv(out / "predictions.csv", index=False)
+    data.save_manifest(photos, out / "manifest.csv")
+    if trials is not None:
+        trials.to_csv(out / "trials.csv")
+    report.write(
+        model, photos, history, out / "report.html", findings=findings, trials=trials
+    )
+
+    scores = evaluation.scores(*evaluation.arrays(table))
+    scores = scores.loc["all classes"]
+    value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
+    alike = scores.loc["balanced accuracy", "value"]
+    stopped = history.params["stopped"] in BROKEN_OFF
+    if not stopped:  # what is in these is in the model and in the report now
+        shutil.rmtree(out / TRAINING)
+        shutil.rmtree(out / TUNING, ignore_errors=True)
+    print(
+        f"\nOf {len(table)} test pictures, {value:.0%} are named correctly "
+        f"(95 % interval {low:.0%} to {high:.0%}); "
+        f"where every class counts alike, {alike:.0%}.\n"
+        f"  report  {out / 'report.html'}\n"
+        f"  model   {model_file}\n  try it  cnnkit predict {model_file} PICTURE\n"
+        f"  learn   open notebooks/exercises/00_five_lines.ipynb in JupyterLab"
+        + (f"\n  stopped {again}" if stopped else "")
+    )
+    return 0
+
+
+def _check(options):
+    if not options.minutes > 0:
+        raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
+    if not options.tune >= 0:
+        raise ValueError(f"--tune is 0 or more minutes. Received: {options.tune}")
+    if options.resume and not (options.resume / TRAINING).is_dir():
+        path = str(options.resume)
+        raise ValueError(f"No unfinished run is there. Received: --resume {path!r}")
+
+
+def _checked_folder(options):
+    """The findings of the check; errors that cannot be passed over end the run."""
+    from cnnkit.data import CODES, check
+
+    findings = check(options.folder)
+    errors = findings[findings["severity"] == "error"]
+    unreadable = all(CODES[code].movable for code in errors["code"])  # as files are
+    if len(errors) and not (options.skip_unreadable and unreadable):
+        way = ""
+        if unreadable:
+            way = ", or go on without those files with --skip-unreadable"
+        raise ValueError(
+            f"Mend the errors above first{way}. Received: {len(errors)} errors in "
+            f"{str(options.folder)!r}"
+        )
+    return findings
+
+
+def _trained(photos, use_weights, options, out):
+    """Tunes, builds and trains what suits these pictures: (model, history, trials)."""
+    from functools import partial
+
+    import keras
+    import keras_tuner
+
+    from cnnkit import training, tuning
+
+    (out / TRAINING).mkdir(exist_ok=True)  # what --resume looks for, while tuning too
+    shape, num_classes = photos.image_shape, photos.num_classes
+    if use_weights:
+        space = tuning.together(
+            partial(
+                tuning.transfer_space, num_classes=num_classes, image_shape=shape,
+                backbones=("mobilenet",), unfreeze=(0.0,),
+            )
+        )  # fmt: skip
+        recipe = training.fine_tune
+    else:
+        why = "no ImageNet weights are at hand"
+        if shape[0] < SMALL:
+            why = f"pictures are smaller than {SMALL} pixels"
+        print(f"training small_cnn from scratch, as {why}")
+        space = tuning.together(
+            partial(_small_cnn_space, num_classes=num_classes, input_shape=shape),
+            partial(tuning.recipe_space, optimizers=("adamw",)),
+        )
+        recipe = training.fit
+    chosen, trials = keras_tuner.HyperParameters(), None  # without a search: defaults
+    if options.tune:
+        print(f"trying settings for {60 * options.tune:.0f} s", flush=True)
+        tuner = tuning.search(
+            space, photos, minutes=options.tune, epochs=TUNING_EPOCHS,
+            seed=options.seed, folder=out / TUNING,
+        )  # fmt: skip
+        trials = tuning.trials(tuner)
+        chosen = next(iter(tuner.get_best_hyperparameters(1)), chosen)
+
+    keras.utils.set_random_seed(options.seed)
+    model, settings = space.build(chosen), space.settings(chosen)
+    history = recipe(
+        model, photos, minutes=options.minutes, seed=options.seed,
+        resume=out / TRAINING, **settings,
+    )  # fmt: skip
+    return model, history, trials
+
+
+def _small_cnn_space(hp, *, num_classes, input_shape):
+    from cnnkit import models
+
+    return models.small_cnn(
+        num_classes=num_classes,
+        input_shape=input_shape,
+        dropout=hp.Float("dropout", 0.0, 0.5, step=0.1),
+    )

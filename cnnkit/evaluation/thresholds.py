@@ -1,0 +1,193 @@
+"""Thresholds: when to say "this class", and when to say nothing.
+
+The likeliest class is the right answer where all errors cost the same. Where a missed
+tumour costs more than a false alarm, the probability at which to call it is a choice,
+and it is made on validation pictures, never on those of the test.
+"""
+
+import numpy as np
+import pandas as pd
+
+from cnnkit.evaluation.intervals import wilson
+from cnnkit.evaluation.probabilities import confidence_of
+from cnnkit.evaluation.scoring import checked
+
+
+def threshold_curve(labels, probabilities, positive):
+    """Returns sensitivity, specificity and precision at every threshold, as a table.
+
+    The ROC curve is sensitivity over 1 - specificity, the PR curve precision over
+    sensitivity; see `plots.threshold_curves`.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        positive: int, the class that is looked for; all others are the rest.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each different probability of the class,
+        the highest first: "threshold", "sensitivity", "specificity", "precision". A
+        picture counts as found where its probability is at least the threshold.
+
+    Raises:
+        ValueError: there is no such class, or no picture of it, or none of the rest.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    true, values = _of_class(labels, probabilities, positive)
+    order = np.argsort(-values, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(values[order]), -1))  # ties go together
+    found = np.cumsum(true[order])[ends]
+    taken = ends + 1
+    return pd.DataFrame(
+        {
+            "threshold": values[order][ends],
+            "sensitivity": found / true.sum(),
+            "specificity": 1 - (taken - found) / (~true).sum(),
+            "precision": found / taken,
+        }
+    )
+
+
+def choose_threshold(labels, probabilities, positive, *, sensitivity=0.95):
+    """Returns the highest threshold that still finds so many pictures of a class.
+
+    It is a choice, so it is made on validation pictures; `at_threshold` then says on
+    test pictures what it is worth. With few pictures of the class the sensitivity on
+    new ones may be well under what was asked for: look at its interval.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        positive: int, the class that is looked for.
+        sensitivity: float in (0, 1], share of its pictures to be found.
+
+    Returns:
+        float, a probability of one of the pictures.
+
+    Raises:
+        ValueError: as for `threshold_curve`, or `sensitivity` is out of its range.
+    """
+    if not 0 < sensitivity <= 1:
+        raise ValueError(
+            "`sensitivity` is a share above 0 and at most 1. "
+            f"Received: sensitivity={sensitivity!r}"
+        )
+    curve = threshold_curve(labels, probabilities, positive)
+    enough = curve["sensitivity"] >= sensitivity - 1e-12
+    return float(curve.loc[enough.idxmax(), "threshold"])
+
+
+def at_threshold(labels, probabilities, positive, threshold, *, confidence=0.95):
+    """Returns how well a class is found at a threshold, with Wilson's intervals.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        positive: int, the class that is looked for.
+        threshold: float; a picture is called positive from this probability on.
+        confidence: float between 0 and 1, as for `wilson`.
+
+    Returns:
+        A `pandas.DataFrame` with the rows "sensitivity" (of the pictures of the class,
+        the share that is found; also called recall), "specificity" (of the rest, the
+        share that is left alone), "precision" (of those called positive, the share
+        that is; also positive predictive value) and "negative predictive value" (of
+        those left alone, the share that is right), and the columns "value", "low",
+        "high" and "pictures". The last two rows hold only where the class is as
+        frequent as here.
+
+    Raises:
+        ValueError: as for `threshold_curve`.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    true, values = _of_class(labels, probabilities, positive)
+    called = values >= threshold
+    shares = {
+        "sensitivity": (called & true, true),
+        "specificity": (~called & ~true, ~true),
+        "precision": (called & true, called),
+        "negative predictive value": (~called & ~true, ~called),
+    }
+    rows = {}
+    for name, (hits, among) in shares.items():
+        hits, among = int(hits.sum()), int(among.sum())
+        low, high = wilson(hits, among, confidence=confidence)
+        value = hits / among if among else np.nan
+        rows[name] = [value, float(low), float(high), among]
+    columns = ["value", "low", "high", "pictures"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("score").astype({"pictures": "int64"})
+
+
+def abstain(probabilities, below):
+    """Answers only where the model is sure enough.
+
+    Args:
+        probabilities: float array of shape (n, num_classes).
+        below: float in [0, 1]; with a lower confidence (largest probability) than this
+            there is no answer.
+
+    Returns:
+        int64 array of shape (n,): the likeliest class, or -1 for no answer.
+    """
+    probabilities = np.asarray(probabilities)
+    sure = probabilities.max(axis=1) >= below
+    return np.where(sure, probabilities.argmax(axis=1), -1)
+
+
+def abstaining(labels, probabilities, *, steps=20, confidence=0.95):
+    """Returns what is gained by not answering where the model is least sure.
+
+    Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS
+    2017, https://arxiv.org/abs/1705.08500, call the two columns coverage and (1 -)
+    selective risk.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        steps: int, rows of the table.
+        confidence: float between 0 and 1, of Wilson's intervals.
+
+    Returns:
+        A `pandas.DataFrame`, the first row with all pictures answered: "below" (the
+        argument of `abstain`), "answered" (share of the pictures), and "value" (the
+        accuracy on these), "low", "high", "pictures".
+
+    Raises:
+        ValueError: labels, probabilities or steps are not as above.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    if steps < 1:
+        raise ValueError(f"`steps` is 1 or more. Received: steps={steps!r}")
+    sure, right = confidence_of(labels, probabilities)
+    below = np.unique(np.quantile(sure, np.arange(steps) / steps, method="higher"))
+    among = (sure >= below[:, np.newaxis]).sum(axis=1)
+    hits = np.array([right[sure >= least].sum() for least in below])
+    low, high = wilson(hits, among, confidence=confidence)
+    return pd.DataFrame(
+        {
+            "below": below,
+            "answered": among / len(labels),
+            "value": hits / among,
+            "low": low,
+            "high": high,
+            "pictures": among,
+        }
+    )
+
+
+def _of_class(labels, probabilities, positive):
+    """Which pictures are of the class, and its probabilities."""
+    num_classes = probabilities.shape[1]
+    if not 0 <= positive < num_classes:
+        raise ValueError(
+            f"`positive` is the number of a class, 0 to {num_classes - 1}. "
+            f"Received: positive={positive!r}"
+        )
+    true = labels == positive
+    if true.all() or not true.any():
+        raise ValueError(
+            "Pictures of the class and of the rest are needed to tell them apart. "
+            f"Received: {true.sum()} of class {positive} among {len(labels)} pictures"
+        )
+    return true, probabilities[:, positive]
