@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_curve
 from sklearn.utils.class_weight import compute_class_weight
 
 from cnnkit import exercises
@@ -68,6 +69,33 @@ def counted_by_keras(kernel, channels_in, filters, bias=True):
 
 def known_to_pandas(train, test):
     return float(pd.Series(test).isin(train).mean())
+
+
+def threshold_by_sklearn(truth, p, wanted):
+    _, found, thresholds = roc_curve(truth, p, drop_intermediate=False)
+    return thresholds[np.argmax(found >= wanted)]
+
+
+def judged_by_sklearn(truth, p, test_truth, test_p, wanted, score=recall_score):
+    threshold = threshold_by_sklearn(truth, p, wanted)
+    return threshold, score(test_truth, test_p >= threshold)
+
+
+def judging(threshold_of=threshold_by_sklearn, found=np.greater_equal):
+    """An answer to lesson 06 with another threshold, of (truth, p, wanted)."""
+
+    def answer(truth, p, test_truth, test_p, wanted):
+        threshold = threshold_of(truth, p, wanted)
+        return threshold, recall_score(test_truth, found(test_p, threshold))
+
+    return answer
+
+
+def just_below(truth, p, wanted):
+    """The highest threshold *above* which enough of the class lies, or the lowest."""
+    of_class = np.sort(p[truth == 1])[::-1]
+    needed = of_class[math.ceil(wanted * len(of_class)) - 1]
+    return max(p[p < needed], default=p.min())
 
 
 def read_by_pandas(history):
@@ -183,6 +211,13 @@ def late(s, n, w):
     return fallen((s - w) / (n - w))
 
 
+def heat_by_convolution(maps, kernel, label):
+    """A dense layer at each place is a convolution with a window of 1 x 1."""
+    maps, window = maps[None].astype("float32"), kernel[None, None].astype("float32")
+    heat = keras.ops.conv(maps, window)
+    return keras.ops.convert_to_numpy(keras.ops.relu(heat))[0, :, :, label]
+
+
 def undone_by_matrices(x, side, enlarge, shift):
     middle = (side - 1) / 2
     to_middle, back = np.array([[1, -middle], [0, 1]]), np.array([[1, middle], [0, 1]])
@@ -196,11 +231,13 @@ RIGHT = {
     "04": counted_by_keras,
     "07": undone_by_matrices,
     "05": read_by_pandas,
+    "06": judged_by_sklearn,
     "08": stopped_by_keras,
     "09": cosine_by_keras,
     "10": spaced_by_numpy,
     "11": balanced_by_sklearn,
     "12": opened_in_keras,
+    "14": heat_by_convolution,
     "16": stacked_by_keras,
     "17": dense_by_keras,
     "18": separated_by_keras,
@@ -258,6 +295,72 @@ WRONG = {
         ),
         (epoch_and_gap("val_loss", sign=100), "percent"),
         (lambda h: read_by_pandas(h)[::-1], "wrong order"),
+    ],
+    "06": [
+        (lambda t, p, u, q, w: judged_by_sklearn(u, q, u, q, w), "on new pictures"),
+        (lambda t, p, u, q, w: judged_by_sklearn(t, p, t, p, w), "never under"),
+        (judging(found=np.greater), "In the test you count p > threshold"),
+        (judging(just_below), "In validation you count p > threshold"),
+        (judging(just_below, np.greater), "when you choose and when you measure"),
+        (
+            lambda t, p, u, q, w: (
+                threshold_by_sklearn(t, p, w),
+                sum(u[q >= threshold_by_sklearn(t, p, w)]) / len(u),
+            ),
+            "number of all test pictures",
+        ),
+        (
+            lambda t, p, u, q, w: (
+                threshold_by_sklearn(t, p, w),
+                sum(q >= threshold_by_sklearn(t, p, w)) / len(u),
+            ),
+            "among those are false alarms",
+        ),
+        (lambda *a: judged_by_sklearn(*a, score=accuracy_score), "measured accuracy"),
+        (lambda *a: judged_by_sklearn(*a, score=precision_score), "measured precision"),
+        (
+            lambda *a: judged_by_sklearn(
+                *a, score=lambda u, q: recall_score(u, q, pos_label=0)
+            ),
+            "measured specificity",
+        ),
+        (
+            judging(lambda t, p, w: np.sort(p)[-math.ceil(w * len(p))]),
+            "of *all* validation pictures",
+        ),
+        (
+            judging(
+                lambda t, p, w: max(
+                    [k for k in p if (t[p >= k] == 1).sum() >= w * len(p)] or [min(p)]
+                )
+            ),
+            "hardly ever reached",
+        ),
+        (
+            judging(lambda t, p, w: max(p, key=lambda k: accuracy_score(t, p >= k))),
+            "the best accuracy",
+        ),
+        (judging(lambda t, p, w: min(p)), "take the highest"),
+        (judging(lambda t, p, w: 0.5), "a habit"),
+        (judging(lambda t, p, w: w), "not a probability"),
+        (
+            judging(lambda t, p, w: np.sort(p[t == 1])[-max(int(w * t.sum()), 1)]),
+            "Round up",
+        ),
+        (
+            judging(
+                lambda t, p, w: np.sort(p[t == 1])[max(-int(w * sum(t)) - 1, -sum(t))]
+            ),
+            "Count from 0",
+        ),
+        (judging(lambda t, p, w: np.quantile(p[t == 1], 1 - w)), "between two"),
+        (lambda *a: judged_by_sklearn(*a)[::-1], "wrong order"),
+        (
+            lambda *a: (judged_by_sklearn(*a)[0], 100 * judged_by_sklearn(*a)[1]),
+            "percent",
+        ),
+        (lambda *a: judged_by_sklearn(*a)[0], "share that it finds in the test"),
+        (lambda *a: judged_by_sklearn(*a)[1], "Return the threshold before it"),
     ],
     "08": [
         (stopping(previous=True), "the one before it"),
@@ -335,6 +438,28 @@ WRONG = {
             lambda k, n: [a == "Conv2D" and i >= len(k) - n for i, a in enumerate(k)],
             "without weights",
         ),
+    ],
+    "14": [
+        (lambda m, k, c: np.einsum("rsc,c", m, k[:, c]), "speaks against the class:"),
+        (lambda m, k, c: heat_by_convolution(m, k, c) / len(k), "do not average"),
+        (lambda m, k, c: heat_by_convolution(m, k.clip(0), c), "Add first"),
+        (lambda m, k, c: heat_by_convolution(m, k.T, c), "row of a channel"),
+        (
+            lambda m, k, c: np.einsum("rsc,ck->rs", m, k).clip(0),
+            "weights of all classes",
+        ),
+        (lambda m, k, c: np.dot(m, k).clip(0), "one heat for each class"),
+        (
+            lambda m, k, c: (
+                heat_by_convolution(m, k, c) / heat_by_convolution(m, k, c).max()
+            ),
+            "divided by the highest",
+        ),
+        (lambda m, k, c: np.sum(m, axis=2), "Weigh each channel"),
+        (lambda m, k, c: abs(np.dot(m, k[:, c])), "absolute value"),
+        (lambda m, k, c: np.dot(m.mean(axis=(0, 1)), k[:, c]), "logit of the class"),
+        (lambda m, k, c: m * k[:, c].clip(0), "each by itself"),
+        (lambda m, k, c: (m.sum(axis=0) * k[:, c]).clip(0), "rows of the picture"),
     ],
     "16": [
         (lambda n, k, c: (k * n, n * (k * c) ** 2), "overlap"),

@@ -3,10 +3,11 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, sem, t
+from sklearn import metrics
 from sklearn.datasets import load_digits
 
-from cnnkit import data, experiments, models
+from cnnkit import data, evaluation, experiments, models, training
 from cnnkit.experiments import FAMILIES, Family
 
 TINY = {
@@ -131,3 +132,47 @@ def test_backbones_without_weights_are_refused_before_any_work(digits):
         experiments.compare_backbones(digits, "mobilenet")
     with pytest.raises(ValueError, match=r"Received: \(\)"):
         experiments.compare_backbones(digits, ["mobilenet"], seeds=())
+
+
+def build():
+    return models.small_cnn(num_classes=10, input_shape=(32, 32, 1), widths=(4, 8))
+
+
+def test_repeated_trainings_are_those_of_fit_and_the_interval_that_of_scipy(digits):
+    summary, runs = experiments.repeat(
+        build, digits, (3, 5, 8), epochs=8, part="test", verbose=0
+    )
+    assert list(runs.index) == [3, 5, 8]
+    keras.utils.set_random_seed(5)
+    model = build()
+    training.fit(model, digits, epochs=8, seed=5, verbose=0)
+    labels, said = evaluation.arrays(evaluation.predict(model, digits, "test"))
+    assert runs.loc[5, "accuracy"] == np.mean(said.argmax(axis=1) == labels)
+    said = said / said.sum(axis=1, keepdims=True)
+    assert runs.loc[5, "log loss"] == pytest.approx(metrics.log_loss(labels, said))
+    for score, row in summary.iterrows():
+        values = runs[score]
+        ends = t.interval(0.95, 2, values.mean(), sem(values))
+        np.testing.assert_allclose(row[["low", "high"]].astype(float), ends)
+        assert row["mean"] == values.mean() and row["spread"] == values.std()
+    assert len(set(runs["log loss"])) == 3 and (summary["seeds"] == 3).all()
+    for seeds in ((1,), (1, 1)):
+        with pytest.raises(ValueError, match="Received: seeds="):
+            experiments.repeat(build, digits, seeds, epochs=1)
+
+
+def test_a_repetition_that_is_stopped_keeps_the_seeds_so_far(
+    digits, monkeypatch, capsys
+):
+    whole_fit, fits = keras.Model.fit, []
+
+    def fit(self, *arguments, **options):
+        fits.append(self)
+        if len(fits) == 3:
+            raise KeyboardInterrupt
+        return whole_fit(self, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    summary, runs = experiments.repeat(build, digits, epochs=1)
+    assert list(runs.index) == [0, 1] and (summary["seeds"] == 2).all()
+    assert "You stopped it after 2 of 5 seeds" in capsys.readouterr().out

@@ -59,6 +59,9 @@ def test_probability_scores_equal_scikit_learn(seed, n, k, digits):
         assert value[(ALL, "ROC area")] == pytest.approx(np.mean(roc))
     defined = table.dropna()
     assert (defined["low"] <= defined["high"]).all()
+    errors = defined[[name.startswith("calibration") for _, name in defined.index]]
+    assert (errors["low"] <= errors["value"]).all() and (errors["low"] >= 0).all()
+    assert (errors["value"] <= errors["high"]).all()
 
 
 @pytest.mark.parametrize("k", [3, 5])

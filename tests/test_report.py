@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import html
 import io
+import json
 import os
 import re
 import subprocess
@@ -19,9 +20,13 @@ from keras import layers
 from PIL import Image
 from sklearn import metrics
 
-from cnnkit import data, evaluation, report, saving
+from cnnkit import data, evaluation, models, report, saving
+from cnnkit.report.results import MOST_MISTAKES
 
-SECTIONS = ["scores", "confusion", "mistakes", "training", "data", "limits", "use"]
+SECTIONS = [
+    "purpose", "scores", "confusion", "calibration", "slices", "mistakes",
+    "explanations", "training", "data", "limits", "use",
+]  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -179,7 +184,7 @@ def test_the_worst_mistake_is_shown_with_its_own_picture(tmp_path):
     of_truth = probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     wrong = wrong[np.argsort(of_truth[wrong])]
-    assert 0 < len(wrong) and len(shown) == min(len(wrong), report.MOST_MISTAKES)
+    assert 0 < len(wrong) and len(shown) == min(len(wrong), MOST_MISTAKES)
     for i, source in zip(wrong, shown, strict=False):
         content = base64.b64decode(source.removeprefix("data:image/png;base64,"))
         np.testing.assert_array_equal(Image.open(io.BytesIO(content)), images[i])
@@ -258,7 +263,7 @@ def test_the_lines_for_using_the_model_run_as_printed(tmp_path):
     saving.save(model, tmp_path / "model.keras", photos.class_names)
     noise = np.random.default_rng(1).integers(0, 256, (90, 80, 3)).astype("uint8")
     Image.fromarray(noise).save(tmp_path / "picture.jpg", quality=95)
-    save, with_cnnkit, with_keras, predict = page.codes
+    save, with_cnnkit, with_keras, predict = page.codes[-4:]
     assert "saving.save(model" in save
     (tmp_path / "use.py").write_text("\n".join([with_cnnkit, with_keras, predict]))
     run = subprocess.run(
@@ -306,7 +311,7 @@ def test_a_report_is_replaced_and_any_other_file_is_not(tmp_path):
     assert path.read_text() == "<title>my own page</title>"
     report.write(model, photos, None, path, overwrite=True)
     assert "kind 0" in path.read_text("utf-8")
-    with pytest.raises(ValueError, match=r"end in \.html. Received"):
+    with pytest.raises(ValueError, match=r"end in .html or .md. Received"):
         report.write(model, photos, None, tmp_path / "r.pdf")
 
 
@@ -325,3 +330,121 @@ def test_a_full_disk_leaves_the_old_report_whole(function, tmp_path, monkeypatch
             report.write(model_for(photos, seed=1), photos, None, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+NAMES = ["<b>a</b>", "$x_{|", "[薔薇](javascript:x)"]
+
+
+def net_for(photos):
+    keras.utils.set_random_seed(1)
+    shape = photos.image_shape
+    return models.small_cnn(
+        num_classes=photos.num_classes, input_shape=shape, widths=(4, 8)
+    )
+
+
+def lit(photos):
+    """Half of the pictures are dark, and the manifest says which."""
+    night = np.arange(len(photos.manifest)) % 2 == 0
+    manifest = photos.manifest.assign(light=np.where(night, "night", "<i>day</i>"))
+    return dataclasses.replace(photos, manifest=manifest)
+
+
+def test_calibration_slices_and_explanations_are_those_of_their_rooms(tmp_path):
+    photos = lit(photos_of(count=240))
+    model = net_for(photos)
+    page = written(tmp_path, photos, model)
+    table = evaluation.predict(model, photos, columns=["light"])
+    scores = evaluation.probability_scores(*evaluation.arrays(table))
+    for name, row in scores.loc["all classes"].iterrows():
+        assert name in page.text["calibration"]
+        assert f"{row['value']:.3f}" in page.text["calibration"]
+    found = evaluation.slices(table, "light")
+    for (_, value), row in found.iterrows():
+        shown = page.text["slices"].partition(f"light: {value}")[2]
+        assert f"{row['value']:.2f}" in shown[:80] and row["verdict"] in shown[:200]
+    assert "brightness:" in page.text["slices"]
+    assert "Grad-CAM" in page.text["explanations"]
+    shown = [attrs for tag, attrs in page.elements if tag == "img"]
+    heats = [a for a in shown if a.get("class", "").startswith("heat")]
+    pictures = [a for a in shown if a.get("class") == "small"]
+    assert len(heats) == len(pictures) > 0
+
+
+def test_planted_leaks_stand_beside_the_accuracy_without_them(tmp_path):
+    photos = photos_of(count=120)
+    rows, train = photos.rows("test"), photos.rows("train")
+    pixels = photos.pixels.copy()
+    pixels[rows[:3]] = pixels[train[:3]]
+    photos = dataclasses.replace(photos, pixels=pixels)
+    page = written(tmp_path, photos)
+    text = page.text["leaks"]
+    assert text.count("3 of the test pictures show the same") == 1
+    findings = data.check(photos, verbose=False)
+    table = evaluation.predict(model_for(photos), photos)
+    for name, row in evaluation.leaks(table, findings).iterrows():
+        assert f"{row['value']:.3f}" in text.partition(name)[2][:60]
+
+
+def test_purpose_and_limits_are_places_to_fill_in(tmp_path):
+    photos = photos_of()
+    page = written(tmp_path, photos)
+    assert page.text["purpose"].count("To be filled in") == 2
+    path = report.write(
+        model_for(photos), photos, None, tmp_path / "filled.html",
+        intended_use="<script>sorting</script> parcels", limits="no people",
+    )  # fmt: skip
+    page = Page(path.read_text("utf-8"))
+    assert "<script>sorting</script> parcels" in page.text["purpose"]  # as text
+    assert "script" not in [tag for tag, _ in page.elements]
+    assert "To be filled in" not in page.text["purpose"]
+
+
+def test_the_card_is_markdown_with_metadata_that_a_hub_reads(tmp_path):
+    photos = lit(photos_of(names=NAMES))
+    photos = dataclasses.replace(photos, source='a "b": <i>|')
+    model = model_for(photos)
+    path = report.write(model, photos, history(), tmp_path / "README.md")
+    text = path.read_text("utf-8")
+    _, block, body = text.split("---\n", 2)
+    facts = [line.strip().removeprefix("- ") for line in block.splitlines()]
+    assert (
+        "library_name: keras" in facts and "pipeline_tag: image-classification" in facts
+    )
+    [name, _] = [line for line in facts if line.startswith("name:")]
+    assert json.loads(name.removeprefix("name: ")) == "guesser"
+    source = [line for line in facts if line.startswith("name:")][1]
+    assert json.loads(source.removeprefix("name: ")) == 'a "b": <i>|'
+    labels, probabilities = evaluation.arrays(evaluation.predict(model, photos))
+    accuracy = metrics.accuracy_score(labels, probabilities.argmax(axis=1))
+    assert f"value: {accuracy:.4f}" in facts
+    # What could be an element, a link or a cell of a table is escaped.
+    assert not re.search(r"(?<!\\)\[薔薇|<b>|<i>|javascript(?<!\\):", body)
+    for row in (line for line in body.splitlines() if line.startswith("|")):
+        assert len(re.findall(r"(?<!\\)\|", row)) in (5, 7)
+    assert report.write(model, photos, None, path) == path  # may be replaced
+    (tmp_path / "mine.md").write_text("# my notes")
+    with pytest.raises(FileExistsError, match="mine.md"):
+        report.write(model, photos, None, tmp_path / "mine.md")
+
+
+def test_two_runs_are_compared_on_one_page(tmp_path):
+    photos = photos_of(names=NAMES, count=120)
+    tables = [evaluation.predict(model_for(photos, seed), photos) for seed in (0, 1)]
+    path = report.compare(*tables, tmp_path / "two.html", names=("<b>one", "二"))
+    page = Page(path.read_text("utf-8"))
+    assert {"script", "b"} & {tag for tag, _ in page.elements} <= {"b"}
+    for name, row in evaluation.compare(*tables).iterrows():
+        shown = page.text["scores"].rpartition(name)[2][:160]
+        assert f"{row['a']:.3f}" in shown and f"{row['difference']:+.3f}" in shown
+        assert row["verdict"] in shown
+    for name in NAMES:
+        assert name in page.text["classes"]
+    right = [
+        np.equal(t["label"].astype(str), t["predicted"].astype(str)) for t in tables
+    ]
+    assert f"right on {(right[0] & right[1]).sum()} " in page.text["answer"]
+    with pytest.raises(ValueError, match="names='ab'"):
+        report.compare(*tables, tmp_path / "two.html", names="ab")
+    with pytest.raises(ValueError, match="end in .html"):
+        report.compare(*tables, tmp_path / "two.pdf")

@@ -11,7 +11,7 @@ from cnnkit.commands.starting import own_folder, start_keras
 
 TRAINING, TUNING = "training", "tuning"  # in the folder of a run, until it is finished
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
-TUNING_EPOCHS = 9  # of a trial, at most: Hyperband tries many with 1, some with 3
+TUNING_EPOCHS = 4  # of a trial: 20 seconds hold a few, which have begun to learn
 
 
 def train(options):
@@ -34,6 +34,7 @@ def train(options):
     start_keras()
     from cnnkit import data, evaluation, report, saving, transfer
     from cnnkit.data.load import LARGEST
+    from cnnkit.data.manifests import write_csv
     from cnnkit.training.phases import BROKEN_OFF
 
     side = options.image_size or data.usual_side(options.folder)
@@ -51,10 +52,10 @@ def train(options):
     model_file, names = out / "model.keras", photos.class_names
     saving.save(model, model_file, names, overwrite=options.resume is not None)
     table = evaluation.predict(model, photos)
-    table.to_csv(out / "predictions.csv", index=False)
+    write_csv(table, out / "predictions.csv")
     data.save_manifest(photos, out / "manifest.csv")
     if trials is not None:
-        trials.to_csv(out / "trials.csv")
+        write_csv(trials.reset_index(), out / "trials.csv")
     report.write(
         model, photos, history, out / "report.html", findings=findings, trials=trials
     )
@@ -115,6 +116,7 @@ def _trained(photos, use_weights, options, out):
     import keras_tuner
 
     from cnnkit import training, tuning
+    from cnnkit.training.fine_tuning import HEAD_EPOCHS
 
     (out / TRAINING).mkdir(exist_ok=True)  # what --resume looks for, while tuning too
     shape, num_classes = photos.image_shape, photos.num_classes
@@ -125,7 +127,7 @@ def _trained(photos, use_weights, options, out):
                 backbones=("mobilenet",), unfreeze=(0.0,),
             )
         )  # fmt: skip
-        recipe = training.fine_tune
+        recipe, epochs = training.fine_tune, HEAD_EPOCHS
     else:
         why = "no ImageNet weights are at hand"
         if shape[0] < SMALL:
@@ -133,14 +135,14 @@ def _trained(photos, use_weights, options, out):
         print(f"training small_cnn from scratch, as {why}")
         space = tuning.together(
             partial(_small_cnn_space, num_classes=num_classes, input_shape=shape),
-            partial(tuning.recipe_space, optimizers=("adamw",)),
+            _settings_space,
         )
-        recipe = training.fit
+        recipe, epochs = training.fit, TUNING_EPOCHS
     chosen, trials = keras_tuner.HyperParameters(), None  # without a search: defaults
     if options.tune:
         print(f"trying settings for {60 * options.tune:.0f} s", flush=True)
         tuner = tuning.search(
-            space, photos, minutes=options.tune, epochs=TUNING_EPOCHS,
+            space, photos, method="random", minutes=options.tune, epochs=epochs,
             seed=options.seed, folder=out / TUNING,
         )  # fmt: skip
         trials = tuning.trials(tuner)
@@ -163,3 +165,15 @@ def _small_cnn_space(hp, *, num_classes, input_shape):
         input_shape=input_shape,
         dropout=hp.Float("dropout", 0.0, 0.5, step=0.1),
     )
+
+
+def _settings_space(hp):
+    """What most depends on the pictures; its values share one compiled model."""
+    return {
+        "learning_rate": hp.Float(
+            "learning_rate", 5e-4, 2e-2, sampling="log", default=3e-3
+        ),
+        "weight_decay": hp.Float(
+            "weight_decay", 2e-3, 0.2, sampling="log", default=0.02
+        ),
+    }

@@ -44,7 +44,9 @@ def wilson(hits, n, *, confidence=0.95):
     return low, high
 
 
-def bootstrap(counts, measure, *, confidence=0.95, replicates=2000, seed=0):
+def bootstrap(
+    counts, measure, *, confidence=0.95, replicates=2000, seed=0, centred=None, value=()
+):
     """Returns percentile intervals for scores that are computed from counts.
 
     Drawing n pictures again, with replacement, is drawing n times which cell of the
@@ -58,6 +60,9 @@ def bootstrap(counts, measure, *, confidence=0.95, replicates=2000, seed=0):
         confidence: float between 0 and 1, as in `wilson`.
         replicates: int, how often the pictures are drawn again.
         seed: int, for the draws.
+        centred: slice of the scores that only grow by noise, and are 0 or more: their
+            percentiles are moved until their median is `value`. None moves none.
+        value: float array of shape (m,), the scores themselves; only for `centred`.
 
     Returns:
         `low` and `high`, float64 arrays of shape (m,). Samples in which a score is not
@@ -76,4 +81,7 @@ def bootstrap(counts, measure, *, confidence=0.95, replicates=2000, seed=0):
     defined = ~np.isnan(scores)
     for i in np.flatnonzero(defined.any(axis=0)):
         ends[:, i] = np.quantile(scores[defined[:, i], i], [tail, 1 - tail])
+    if centred is not None:
+        moved = value[centred] - np.median(scores[:, centred], axis=0)
+        ends[:, centred] = np.maximum(ends[:, centred] + moved, 0)
     return ends[0], ends[1]

@@ -134,6 +134,8 @@ def arrays(table):
             f"and 'p(<class name>)' for each class. Received: {list(table.columns)}"
         )
     number = {column[2:-1]: i for i, column in enumerate(columns)}
+    # In a CSV file a name such as "=1+1" has a ' before it, so that it is no formula.
+    number |= {f"'{name}": i for name, i in number.items() if f"'{name}" not in number}
     labels = np.array([number.get(str(name), -1) for name in table["label"]], "int64")
     if (labels < 0).any():
         lost = table["label"].iloc[int(np.argmin(labels))]

@@ -2,5 +2,6 @@
 
 from cnnkit.experiments.backbones import compare_backbones
 from cnnkit.experiments.families import FAMILIES, Family, compare_families
+from cnnkit.experiments.repeating import repeat
 
-__all__ = ["FAMILIES", "Family", "compare_backbones", "compare_families"]
+__all__ = ["FAMILIES", "Family", "compare_backbones", "compare_families", "repeat"]

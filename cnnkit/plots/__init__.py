@@ -14,6 +14,7 @@ from cnnkit.plots.evaluated import (
     reliability,
     threshold_curves,
 )
+from cnnkit.plots.explained import feature_maps, filters, heat_maps, sanity
 from cnnkit.plots.figures import confusion_matrix, training_curves
 from cnnkit.plots.gradients import gradient_flow
 from cnnkit.plots.grid import image_grid
@@ -21,6 +22,7 @@ from cnnkit.plots.intervals import intervals
 from cnnkit.plots.learning_curves import learning_curves
 from cnnkit.plots.live import live_curves
 from cnnkit.plots.names import legible
+from cnnkit.plots.overlay import overlay
 from cnnkit.plots.rates import learning_rates
 from cnnkit.plots.side_by_side import runs_side_by_side
 from cnnkit.plots.trade_off import trade_off
@@ -31,7 +33,10 @@ __all__ = [
     "augmented",
     "confusion_matrix",
     "coverage",
+    "feature_maps",
+    "filters",
     "gradient_flow",
+    "heat_maps",
     "image_grid",
     "importance",
     "intervals",
@@ -40,9 +45,11 @@ __all__ = [
     "learning_rates",
     "legible",
     "live_curves",
+    "overlay",
     "parallel_coordinates",
     "reliability",
     "runs_side_by_side",
+    "sanity",
     "score_against",
     "stages",
     "threshold_curves",

@@ -6,6 +6,7 @@ alone, such as the rate of dropout: here such numbers become variables of the gr
 """
 
 import contextlib
+import logging
 import weakref
 
 import keras
@@ -104,15 +105,23 @@ def graphs_that_can_go():
     its own. TensorFlow keeps that gradient in a list for ever, and by it the graph of
     each training step, some ten megabytes. It is needed to trace through that graph
     again, which nobody does. Other TensorFlows may have no such list.
+
+    A graph for each training is meant, so TensorFlow's warning of it is held back.
     """
     known = getattr(tensorflow_ops.gradient_registry, "_registry", {})
-    before = set(known)
+    before, logger = set(known), logging.getLogger("tensorflow")
+    logger.addFilter(_is_no_retracing)
     try:
         yield
     finally:
+        logger.removeFilter(_is_no_retracing)
         for name in set(known) - before:
             if name.startswith("CustomGradient"):
                 del known[name]
+
+
+def _is_no_retracing(record):
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 class Start:

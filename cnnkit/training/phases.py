@@ -162,13 +162,14 @@ def _ended(clock, history, epochs):
     return f"the time was up after {len(history.epoch)} of {epochs} epochs"
 
 
-def join(phases, course, verbose):
+def join(phases, course, verbose, seed):
     """Joins the histories of all phases into one, with the facts of the whole run.
 
     Args:
         phases: list of `keras.callbacks.History` from `train_phase`, in order.
         course: `Course` of the whole run.
         verbose: 0 or 1, whether to print what came out.
+        seed: int, of the run.
 
     Returns:
         The last History, now of the whole run.
@@ -186,6 +187,7 @@ def join(phases, course, verbose):
     history.params |= {
         "phases": [row for phase in phases for row in phase.params["phases"]],
         "best_epoch": best_epoch,
+        "seed": seed,
         "seconds": round(course.elapsed(), 1),
     }
     if verbose and best_epoch:

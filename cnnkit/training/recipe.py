@@ -176,7 +176,7 @@ def fit(
         phase = train_phase(
             "all layers", model, train, valid, recipe, course, epochs, saved=saved
         )
-    history = join([phase], course, verbose)
+    history = join([phase], course, verbose, seed)
     history.params["precision"] = recipe.precision
     return history
 

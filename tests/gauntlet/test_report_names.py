@@ -4,16 +4,19 @@ A page with hostile names must have the same elements and attributes, one for on
 the page with harmless names.
 """
 
+import csv
 import dataclasses
 from html.parser import HTMLParser
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
-from cnnkit import data, report
+from cnnkit import data, evaluation, report
 from cnnkit.data import display
+from cnnkit.data.manifests import write_csv
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -62,10 +65,12 @@ def page(names, tmp_path):
     labels = np.arange(count) % len(names)
     photos = data.from_arrays(images, labels, class_names=[f"c{i}" for i in range(12)])
     files = [f"{names[i % len(names)]}/{i}.png" for i in range(count)]
+    lights = [names[i % 3] for i in range(count)]
+    manifest = photos.manifest.assign(path=files, **{names[3]: lights})
     photos = dataclasses.replace(
         photos,
         class_names=tuple(names),
-        manifest=photos.manifest.assign(path=files),
+        manifest=manifest,
         source=names[1],
         notes=tuple(names),
     )
@@ -76,7 +81,14 @@ def page(names, tmp_path):
     past = keras.callbacks.History()
     past.history = {"loss": [1.0, 0.5], "accuracy": [0.1, 0.2]}
     past.params = {"phases": [(names[0], 1), (names[2], 1)], "stopped": names[10]}
-    return report.write(model, photos, past, tmp_path / "r.html").read_bytes()
+    trials = pd.DataFrame({
+        names[4]: [names[5], 0.1], "score": [0.5, 0.4], "epochs": 2, "seconds": 1.0,
+        "at": [1.0, 2.0], "status": "COMPLETED", "reason": names[6],
+    })  # fmt: skip
+    return report.write(
+        model, photos, past, tmp_path / "r.html",
+        trials=trials, intended_use=names[7], limits=names[8],
+    ).read_bytes()  # fmt: skip
 
 
 def test_b11_and_b17_hostile_names_add_no_element_and_no_attribute(tmp_path):
@@ -91,6 +103,48 @@ def test_b11_and_b17_hostile_names_add_no_element_and_no_attribute(tmp_path):
     for invisible in "\x00\x1b\r\u202e\u2028":
         assert invisible not in everything
     assert r"\x1b[31m\r\n\u202egnp" in hostile.text
+
+
+def test_b11_names_of_two_models_and_their_classes_stay_text(tmp_path):
+    def shown(names):
+        rng = np.random.default_rng(0)
+        tables = []
+        for _ in "ab":
+            answers = rng.dirichlet(np.ones(len(names)), 60)
+            answers = pd.DataFrame(answers, columns=[f"p({name})" for name in names])
+            labels = [names[i % len(names)] for i in range(60)]
+            files = [f"{names[i % len(names)]}{i}" for i in range(60)]
+            facts = pd.DataFrame({"file": files, "label": labels})
+            tables.append(pd.concat([facts, answers], axis=1))
+        path = tmp_path / "two.html"
+        report.compare(*tables, path, names=(names[0], names[2]))
+        return Structure(path.read_text("utf-8"))
+
+    hostile, harmless = shown(PAYLOADS), shown(HARMLESS)
+    assert hostile.nodes == harmless.nodes
+    for payload in PAYLOADS[:10]:
+        assert payload[:15] in hostile.text
+
+
+def test_b16_predictions_hold_no_formula_and_can_be_read_again(tmp_path):
+    names = ["=HYPERLINK(1)", "+1", "@x", "harmless"]
+    answers = pd.DataFrame(np.eye(4), columns=[f"p({name})" for name in names])
+    facts = pd.DataFrame({"file": ["-1.png", "=a.png", "b.png", "c"], "label": names})
+    table = pd.concat([facts, answers], axis=1)
+    path = write_csv(table, tmp_path / "predictions.csv")
+    with open(path, newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in "=+-@" and not _number(cell)]
+    labels, probabilities = evaluation.arrays(pd.read_csv(path))
+    np.testing.assert_array_equal(labels, np.arange(4))
+    np.testing.assert_array_equal(probabilities, np.eye(4))
+
+
+def _number(cell):
+    try:
+        return np.isfinite(float(cell)) and "." in cell
+    except ValueError:
+        return False
 
 
 def test_b11_hostile_names_stay_text_in_a_notebook():
