@@ -74,7 +74,8 @@ def search(
             They import the space, so it has to be in a .py file. A worker that dies,
             as for lack of memory, fails its trial, and another takes its place. For
             several machines see `tuning.parallel`.
-        seed: int from 0, of the search, of weights and of the order of pictures.
+        seed: int from 0, of the search; from it and its number each trial gets a seed
+            for its weights and the order of the pictures.
         verbose: 0 is silent, 1 prints a line for each trial or, in a notebook, keeps a
             table of the best.
 
