@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 from sklearn.datasets import load_digits
 
-from cnnkit import data, plots, training, tuning
-from cnnkit.tuning import oracles
+from cnnkit import data, plots, saving, training, tuning
+from cnnkit.tuning import oracles, spaces
 from cnnkit.tuning.reuse import Models
 
 CNN = {
@@ -67,6 +67,9 @@ def dense(hp):
         metrics=["accuracy"],
     )
     return model
+
+
+OPTIONS = {"epochs": 2, "verbose": 0}
 
 
 def names_of(space):
@@ -139,6 +142,62 @@ def test_both_ends_of_every_range_build_and_take_a_step(large):
         settings = tuning.augmentation_space(hp)
         assert (settings["augment"] is None) == (hp.get("policy") == "none")
         assert (settings["mix"] is None) == (hp.get("mix") == "none"), (name, value)
+
+
+def takes_a_step(model, images, labels):
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    before = [np.array(w) for w in model.trainable_weights]
+    assert np.isfinite(model.train_on_batch(images, labels))
+    moved = zip(before, model.trainable_weights, strict=True)
+    return any(not np.array_equal(a, b) for a, b in moved)
+
+
+def test_each_size_of_each_family_takes_a_step(large):
+    images, labels = data.to_arrays(large, "valid")
+    images, labels = images[:2].astype("float32"), labels[:2]
+    tried = set()
+    for family, sizes in spaces.SIZES.items():
+        for size in sizes:
+            hp = keras_tuner.HyperParameters()
+            hp.values |= {"family": family, f"{family}_size": size}
+            model = tuning.family_space(hp, **SHAPE)
+            assert model.output_shape == (None, 10)
+            tried.add((model.name, model.count_params()))
+            assert takes_a_step(model, images, labels), (family, size)
+    assert len(tried) == sum(map(len, spaces.SIZES.values()))  # no two are the same
+
+
+def test_both_ends_of_the_transfer_space_take_a_step(mobilenet_in_cache):
+    shape = {"num_classes": 3, "image_shape": (96, 96, 3), "backbones": ["mobilenet"]}
+    images = np.random.default_rng(0).uniform(0, 255, (3, 96, 96, 3)).astype("float32")
+    learn = {}
+    for name, value, hp in each_end(partial(tuning.transfer_space, **shape)):
+        model = tuning.transfer_space(hp, **shape)
+        assert takes_a_step(model, images, np.arange(3)), (name, value)
+        if name == "unfreeze":
+            learn[value] = len(model.trainable_weights)
+    assert sorted(learn, key=learn.get) == [0.0, 0.25, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("method", oracles.METHODS)
+def test_the_best_of_our_spaces_is_saved_and_loaded(large, tmp_path, method):
+    space = tuning.together(
+        partial(tuning.cnn_space, **SHAPE),
+        partial(tuning.recipe_space, optimizers=["adamw"]),
+        partial(tuning.augmentation_space, policies=["digits"]),
+    )
+    tuner = tuning.search(
+        space, large, folder=tmp_path / "s", method=method, max_trials=2, **OPTIONS
+    )
+    assert list(tuning.trials(tuner)["status"]) == ["COMPLETED"] * 2
+    model, rows = tuner.get_best_models(1)[0], large.rows("valid")
+    images = large.pixels[rows].astype("float32")
+    said = model.predict(images, verbose=0)
+    right = said.argmax(axis=1) == large.manifest["label"].to_numpy()[rows]
+    assert right.mean() == pytest.approx(tuning.trials(tuner)["score"].iloc[0])
+    saving.save(model, tmp_path / "best.keras", large.class_names)
+    loaded, _ = saving.load(tmp_path / "best.keras")
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), said)
 
 
 def test_inactive_parts_are_not_tried():
@@ -220,9 +279,6 @@ def values_of(tuner):
         }
         for number in sorted(trials)
     }
-
-
-OPTIONS = {"epochs": 2, "verbose": 0}
 
 
 def test_trials_are_those_of_kerastuner(digits, tmp_path):

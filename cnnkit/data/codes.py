@@ -82,7 +82,7 @@ CODES = {
         "look at both and decide which class is right",
     ),
     "copies_across_parts": Code(
-        "warning", "test or validation pictures that are in training as well",
+        "warning", "test or validation pictures that are in another part as well",
         "train/cat/1.jpg is also test/cat/9.jpg",
         "remove one of the two, or leave the split to cnnkit: scores are too good else",
     ),

@@ -34,11 +34,17 @@ def _copies(files):
     same = files[files.duplicated("content_hash", keep=False)]
     for _, twins in same.groupby("content_hash", sort=False):
         first = twins.iloc[0]
-        known = twins.loc[twins["part"] == "train", "path"]
+        known = {
+            part: path
+            for path, part in zip(twins["path"], twins["part"], strict=True)
+            if part in ("train", "valid")
+        }
         for twin in twins.itertuples():
-            if twin.part in ("valid", "test") and len(known):
-                where = f"in the {twin.part} part and in training"
-                rows.append(("copies_across_parts", twin.path, known.iloc[0], where))
+            for part, where in (("train", "in training"), ("valid", "in validation")):
+                tested = ("valid", "test") if part == "train" else ("test",)
+                if twin.part in tested and part in known:
+                    detail = f"in the {twin.part} part and {where}"
+                    rows.append(("copies_across_parts", twin.path, known[part], detail))
             if twin.path == first["path"]:
                 continue
             if twin.label_name != first["label_name"]:

@@ -21,7 +21,7 @@ def reliability(tables):
 
     Returns:
         A matplotlib `Figure`: a dot for each bin at its mean confidence, with Wilson's
-        interval, and below how many pictures it has.
+        interval, and below how many pictures it has, where the bins differ in that.
 
     Raises:
         ValueError: there are no tables or too many, or one has no bins.
@@ -32,8 +32,13 @@ def reliability(tables):
             f"`tables` are 1 to {len(SERIES)} tables of evaluation.reliability, with "
             f"bins. Received: {len(tables)} tables of {[*map(len, tables.values())]}"
         )
-    with new_figure(5.6, 6) as figure:
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    counts = np.concatenate([table["pictures"] for table in tables.values()])
+    alike = counts.max() < 1.2 * counts.min()  # bins of equal mass: nothing to show
+    with new_figure(5.6, 5 if alike else 6) as figure:
+        if alike:
+            above = below = figure.subplots()
+        else:
+            above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         above.plot((0, 1), (0, 1), "--", color="0.45", label="as sure as right")
         for (name, table), (colour, shape) in zip(tables.items(), SERIES, strict=False):
             x, y = table["confidence"].to_numpy(), table["value"].to_numpy()
@@ -42,15 +47,17 @@ def reliability(tables):
             above.errorbar(
                 x, y, ends, fmt=shape, ls="-", color=colour, lw=1.2, ms=5, label=label
             )
-            below.vlines(x, 0, table["pictures"], color=colour, lw=5, alpha=0.7)
+            if not alike:
+                below.vlines(x, 0, table["pictures"], color=colour, lw=5, alpha=0.7)
         above.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1.02))
         above.grid(color="0.92")
         above.legend(frameon=False, loc="upper left")
         if names := [str(name) for name in tables if name]:
             for text in above.get_legend().get_texts():
                 text.set(**text_style(legible(names, kind="model")))
-        below.set(xlabel="confidence (largest probability)", ylabel="pictures")
-        below.set_ylim(0, None)
+        below.set_xlabel("confidence (largest probability)")
+        if not alike:
+            below.set(ylabel="pictures", ylim=(0, None))
     return figure
 
 

@@ -439,3 +439,11 @@ def test_an_archive_is_checked_as_its_folder_is(folder):
         str(folder.parent / "pets"), "zip", folder.parent, "pets"
     )
     assert codes(archive) == codes(folder) == {("empty_file", "cat/x.jpg")}
+
+
+def test_copies_in_validation_and_test_are_found_too(folder):
+    whole = make_parts(lambda f: copy(f, "val/cat/0.png", "test/cat/x.png"))(folder)
+    findings = data.check(whole, verbose=False)
+    [row] = findings[findings["code"] == "copies_across_parts"].itertuples()
+    assert (row.path, row.other) == ("test/cat/x.png", "val/cat/0.png")
+    assert row.detail == "in the test part and in validation"
