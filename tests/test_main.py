@@ -73,6 +73,27 @@ def test_with_weights_in_the_cache_photographs_get_a_pretrained_network(
     assert "mobilenet" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_settings_are_tried_first_and_the_report_shows_the_trials(
+    colours, tmp_path, capfd
+):
+    out = tmp_path / "run"
+    arguments = ["train", str(colours), "--minutes", "0.1", "--tune", "0.15"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    said = capfd.readouterr()
+    assert "trying settings for 9 s" in said.out and "trial 0000" in said.out
+    assert "retracing" not in said.err
+    trials = pd.read_csv(out / "trials.csv")
+    assert {"learning_rate", "weight_decay", "dropout", "score"} <= set(trials)
+    best = trials.sort_values("score", ascending=False, kind="stable").iloc[0]
+    page = (out / "report.html").read_text("utf-8")
+    tuned = page.partition('id="tuning"')[2].partition("</section>")[0]
+    assert f"{best['score']:.3f}" in tuned and f"{best['learning_rate']:.3g}" in tuned
+    assert f"{len(trials)} trial" in tuned
+    assert sorted(path.name for path in out.iterdir()) == [
+        "manifest.csv", "model.keras", "predictions.csv", "report.html", "trials.csv",
+    ]  # fmt: skip
+
+
 def test_a_run_that_was_stopped_goes_on(colours, tmp_path, capfd, monkeypatch):
     import keras
 
@@ -121,6 +142,7 @@ def test_a_second_run_gets_itsown_folder(tmp_path):
     [
         (["train", "no such folder"], "There is no such folder"),
         (["train", ".", "--minutes", "0"], "--minutes is above 0"),
+        (["train", ".", "--tune", "-1"], "--tune is 0 or more minutes"),
         (["predict", "no such.keras", "a.png"], "no such.keras"),
     ],
 )

@@ -92,8 +92,7 @@ class Search(keras_tuner.Tuner):
             before = self._read(hp.values["tuner/trial_id"])
             done = 0 if before is None else done
         epochs = hp.values.get("tuner/epochs", self.epochs) - done
-        # A seed for each: one for all would make all trials lucky, or none, and then
-        # the best of many is less good than it could be.
+        # A seed for each: with one for all, what suits that seed would win.
         seed = self.seed + 1 + int(trial.trial_id)
         model, history = runs.trained(
             self, hp, seed, epochs, course=self.course, weights=before
