@@ -32,7 +32,7 @@ def slices(table, by, *, minimum=10, confidence=0.95):
         "low", "high", "pictures", "rest" (accuracy on all other pictures), "p" (Holm's)
         and "verdict": "worse", "better" or "cannot tell", than the rest. Its
         `attrs["too_small"]` counts the slices that were left out. Pictures without a
-        value are in no slice.
+        value are in no slice, and what is true of all pictures is none.
 
     Raises:
         ValueError: `table` has no such column.
@@ -58,7 +58,7 @@ def slices(table, by, *, minimum=10, confidence=0.95):
             inside = (groups == value).to_numpy()
             if inside.sum() < minimum:
                 too_small += 1
-            else:
+            elif not inside.all():
                 rows[(name, value)] = _row(right[inside], right[~inside], confidence)
     index = pd.MultiIndex.from_tuples(list(rows), names=["column", "slice"])
     columns = ["value", "low", "high", "pictures", "rest", "p"]
@@ -137,11 +137,10 @@ def _grouped(column):
 def _row(inside, outside, confidence):
     hits, n = int(inside.sum()), len(inside)
     low, high = wilson(hits, n, confidence=confidence)
-    rest = outside.mean() if len(outside) else np.nan
     of_rest = int(outside.sum())
     table = [[hits, n - hits], [of_rest, len(outside) - of_rest]]
-    p = stats.fisher_exact(table).pvalue if len(outside) else 1.0
-    return [hits / n, float(low), float(high), n, rest, p]
+    p = stats.fisher_exact(table).pvalue
+    return [hits / n, float(low), float(high), n, outside.mean(), p]
 
 
 def _holm(p):
