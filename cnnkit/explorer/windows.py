@@ -1,0 +1,118 @@
+"""Windows that slide over a picture: where they stand, what they see, what they miss.
+
+Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+https://arxiv.org/abs/1603.07285.
+"""
+
+import numpy as np
+
+
+def output_side(side, kernel, *, stride=1, padding="valid", dilation=1):
+    """Returns how many windows fit along one side of a picture.
+
+    Args:
+        side: int, pixels.
+        kernel: int, weights along the side of the kernel, or of a pooling window.
+        stride: int.
+        padding: "valid" or "same", as for `convolve`.
+        dilation: int.
+
+    Returns:
+        int: floor((side - reach) / stride) + 1 for "valid", where a kernel reaches over
+        dilation * (kernel - 1) + 1 pixels, and ceil(side / stride) for "same".
+
+    Raises:
+        ValueError: not even one window fits.
+    """
+    if padding == "same":
+        return -(-side // stride)
+    reach = dilation * (kernel - 1) + 1
+    if reach > side:
+        raise ValueError(
+            f"A window that reaches over {reach} pixels does not fit: enlarge the "
+            f"picture, or take padding='same'. Received: side={side}"
+        )
+    return (side - reach) // stride + 1
+
+
+def dropped(side, kernel, *, stride=1, dilation=1):
+    """Returns how many pixels at the far edge no window sees, with padding "valid".
+
+    Keras drops what does not fill a window. Nothing is wrong with that, but a picture
+    of 6 pixels under a kernel of 3 with stride 2 loses its last row and column.
+
+    Args:
+        side: int, pixels.
+        kernel: int.
+        stride: int.
+        dilation: int.
+
+    Returns:
+        int, 0 or more.
+    """
+    last = output_side(side, kernel, stride=stride, dilation=dilation) - 1
+    return side - (last * stride + dilation * (kernel - 1) + 1)
+
+
+def receptive_field(layers):
+    """Returns how many pixels of the picture a value of the last map has seen.
+
+    Each layer adds dilation * (kernel - 1) steps, and a step is as many pixels long as
+    all strides before it multiply to (Araujo et al., Distill 2019,
+    https://doi.org/10.23915/distill.00021, equation 2).
+
+    Args:
+        layers: sequence of (kernel, stride) or (kernel, stride, dilation), from the
+            first layer to the last; pooling counts as a layer.
+
+    Returns:
+        int, the side of the window in pixels.
+    """
+    field, step = 1, 1
+    for kernel, stride, *dilation in layers:
+        field += step * (dilation[0] if dilation else 1) * (kernel - 1)
+        step *= stride
+    return field
+
+
+def pad(image, kernel, *, stride=1, padding="valid", dilation=1, value=0.0):
+    """Adds the border of padding "same", as TensorFlow does: more of it at the far end.
+
+    Args:
+        image: array of shape (height, width, channels).
+        kernel: (height, width) of the kernel.
+        stride: int.
+        padding: "valid" adds nothing.
+        dilation: int.
+        value: float, what is added.
+
+    Returns:
+        float array of shape (height + border, width + border, channels).
+    """
+    if padding == "valid":
+        return np.asarray(image, float)
+    borders = []
+    for side, weights in zip(image.shape[:2], kernel, strict=True):
+        last = (output_side(side, weights, stride=stride, padding="same") - 1) * stride
+        missing = max(last + dilation * (weights - 1) + 1 - side, 0)
+        borders.append((missing // 2, missing - missing // 2))
+    return np.pad(np.asarray(image, float), (*borders, (0, 0)), constant_values=value)
+
+
+def window_at(image, row, column, kernel, *, stride=1, dilation=1):
+    """Returns the pixels that one output pixel sees.
+
+    Args:
+        image: array of shape (height, width, channels), padded where it should be.
+        row: int, of the output.
+        column: int, of the output.
+        kernel: (height, width) of the kernel.
+        stride: int.
+        dilation: int.
+
+    Returns:
+        Array of shape (kernel height, kernel width, channels).
+    """
+    top, left = row * stride, column * stride
+    bottom, right = top + dilation * kernel[0], left + dilation * kernel[1]
+    return image[top:bottom:dilation, left:right:dilation]
