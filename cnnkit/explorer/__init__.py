@@ -1,5 +1,6 @@
 """Explorer: one picture through a network, number by number."""
 
 from cnnkit.explorer import by_hand, windows
+from cnnkit.explorer.steps import convolution_step
 
-__all__ = ["by_hand", "windows"]
+__all__ = ["by_hand", "convolution_step", "windows"]

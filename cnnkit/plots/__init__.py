@@ -25,6 +25,7 @@ from cnnkit.plots.names import legible
 from cnnkit.plots.overlay import overlay
 from cnnkit.plots.rates import learning_rates
 from cnnkit.plots.side_by_side import runs_side_by_side
+from cnnkit.plots.steps import convolution_step
 from cnnkit.plots.trade_off import trade_off
 from cnnkit.plots.tuned import importance, parallel_coordinates, score_against, trials
 
@@ -32,6 +33,7 @@ __all__ = [
     "abstaining",
     "augmented",
     "confusion_matrix",
+    "convolution_step",
     "coverage",
     "feature_maps",
     "filters",

@@ -1,0 +1,63 @@
+"""Figures of one step: a window, a number. Slide it, and you have a layer."""
+
+import numpy as np
+
+from cnnkit import plots
+from cnnkit.explorer.by_hand import convolve
+from cnnkit.explorer.windows import pad, window_at
+
+
+def convolution_step(
+    image, kernel, *, row, column, bias=0.0, stride=1, padding="valid", dilation=1
+):
+    """Draws one output pixel of a convolution: window, kernel, products, sum.
+
+    Args:
+        image: array of shape (height, width), or (height, width, channels).
+        kernel: array of shape (kernel height, kernel width), or with as many channels.
+            With several channels the products are added over them, and of window and
+            kernel the mean and the sum are shown; for one of them pass `image[..., 0]`
+            and `kernel[..., 0]`.
+        row: int, of the output.
+        column: int, of the output.
+        bias: float, added to each sum.
+        stride: int, as for `by_hand.convolve`.
+        padding: "valid" or "same", as for `by_hand.convolve`.
+        dilation: int, as for `by_hand.convolve`.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: shapes do not fit, there is no such row or column, or as for
+            `by_hand.convolve`.
+
+    Example:
+        >>> convolution_step(grey, vertical, row=8, column=5)
+    """
+    image, kernel = np.asarray(image, float), np.asarray(kernel, float)
+    if image.ndim == 2:
+        image, kernel = image[..., np.newaxis], kernel[..., np.newaxis]
+    if image.ndim != 3 or kernel.ndim != 3 or image.shape[2] != kernel.shape[2]:
+        raise ValueError(
+            "`image` and `kernel` have two axes, or three and as many channels. "
+            f"Received: shapes {image.shape} and {kernel.shape}"
+        )
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    output = convolve(image, kernel[..., np.newaxis], [bias], **how)[..., 0]
+    if not (0 <= row < output.shape[0] and 0 <= column < output.shape[1]):
+        raise ValueError(
+            f"The output has {output.shape[0]} rows and {output.shape[1]} columns, "
+            f"counted from 0. Received: row={row}, column={column}"
+        )
+    size = kernel.shape[:2]
+    padded = pad(image, size, **how)
+    window = window_at(padded, row, column, size, stride=stride, dilation=dilation)
+    top, left = row * stride, column * stride
+    reach = [dilation * (side - 1) + 1 for side in size]
+    return plots.convolution_step(
+        padded.mean(axis=2), window.mean(axis=2), kernel.sum(axis=2),
+        (window * kernel).sum(axis=2), output,
+        box=(top, left, top + reach[0], left + reach[1]), place=(row, column),
+        bias=bias, channels=image.shape[2],
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The numbers in a figure of one step are those of Keras."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from cnnkit import explorer
+from cnnkit.plots.steps import _short
+
+RNG = np.random.default_rng(0)
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("stride", "padding"), [(1, "valid"), (2, "same")])
+def test_window_products_sum_and_output(channels, stride, padding):
+    image = RNG.uniform(0, 255, (9, 8, channels)).round()
+    kernel = RNG.normal(0, 1, (3, 3, channels)).round(1)
+    output = np.asarray(
+        ops.conv(image[None].astype("float32"), kernel[..., None].astype("float32"),
+                 stride, padding)
+    )[0, ..., 0] + 0.5  # fmt: skip
+    row, column = 2, 1
+    figure = explorer.convolution_step(
+        image, kernel, row=row, column=column, stride=stride, padding=padding, bias=0.5
+    )
+    picture, window, shown_kernel, products, known = figure.axes
+    border = (np.array(picture.images[0].get_array().shape) - image.shape[:2]) // 2
+    top, left = np.array([row, column]) * stride - border
+    seen = image[top : top + 3, left : left + 3]
+    assert texts(window) == [_short(x) for x in seen.mean(axis=2).ravel()]
+    assert texts(shown_kernel) == [_short(x) for x in kernel.sum(axis=2).ravel()]
+    expected = (seen * kernel).sum(axis=2)
+    assert texts(products) == [_short(x) for x in expected.ravel()]
+    assert _short(output[row, column]) in products.get_xlabel().rpartition("=")[2]
+    drawn = np.ma.filled(known.images[0].get_array(), np.nan)
+    done = row * output.shape[1] + column + 1
+    np.testing.assert_allclose(drawn.ravel()[:done], output.ravel()[:done], atol=1e-3)
+    assert np.isnan(drawn.ravel()[done:]).all()
+    [box] = picture.patches
+    assert box.get_xy() == (column * stride - 0.5, row * stride - 0.5)
+    assert f"row {row}, column {column}" in known.get_xlabel()
+
+
+def test_what_does_not_fit_is_named():
+    image, kernel = np.ones((6, 6)), np.ones((3, 3))
+    with pytest.raises(ValueError, match="4 rows and 4 columns.*row=4"):
+        explorer.convolution_step(image, kernel, row=4, column=0)
+    with pytest.raises(ValueError, match=r"\(6, 6, 2\) and \(3, 3, 1\)"):
+        explorer.convolution_step(
+            np.ones((6, 6, 2)), np.ones((3, 3, 1)), row=0, column=0
+        )
+    with pytest.raises(ValueError, match="at most 7 x 7"):
+        explorer.convolution_step(np.ones((9, 9)), np.ones((8, 8)), row=0, column=0)
