@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 from cnnkit import explorer
 from cnnkit.plots.steps import _short
 
 RNG = np.random.default_rng(0)
+MAX, AVERAGE = layers.MaxPooling2D, layers.AveragePooling2D
 
 
 def texts(axes):
@@ -55,3 +56,42 @@ def test_what_does_not_fit_is_named():
         )
     with pytest.raises(ValueError, match="at most 7 x 7"):
         explorer.convolution_step(np.ones((9, 9)), np.ones((8, 8)), row=0, column=0)
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("max", MAX), ("average", AVERAGE)])
+def test_a_pooling_window_and_its_value(kind, layer):
+    image = RNG.normal(0, 50, (7, 7)).round()
+    theirs = layer(3, 2, "same")(image[None, ..., None].astype("float32"))
+    output = np.asarray(theirs)[0, ..., 0]
+    figure = explorer.pooling_step(
+        image, 3, row=0, column=3, kind=kind, stride=2, padding="same"
+    )
+    picture, window, known = figure.axes
+    # The window reaches over the edge: what lies outside has no number.
+    seen = image[0:2, 5:7]
+    assert texts(window) == [_short(x) for x in seen.ravel()]
+    assert window.get_xlabel().endswith(_short(output[0, 3]))
+    drawn = np.ma.filled(known.images[0].get_array(), np.nan)
+    np.testing.assert_allclose(drawn[0, :4], output[0, :4], atol=1e-4)
+    if kind == "max":
+        [box] = window.patches
+        left, top = np.array(box.get_xy()) + 0.5
+        assert seen[int(top) - 1, int(left)] == seen.max()
+    with pytest.raises(ValueError, match="kind='median'"):
+        explorer.pooling_step(image, 2, row=0, column=0, kind="median")
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_softmax_terms_are_those_of_keras(temperature):
+    logits = np.array([2.0, -1.0, 0.5])
+    names = ["止まれ", "<b>$_{", "c"]
+    figure = explorer.softmax_terms(logits, names, temperature=temperature)
+    figure.canvas.draw()
+    shown = [[float(t.replace("−", "-")) for t in texts(axes)] for axes in figure.axes]
+    np.testing.assert_allclose(shown[0], logits)
+    expected = np.exp(logits / temperature)
+    np.testing.assert_allclose(shown[1], expected / expected.max(), atol=6e-4)
+    said = np.asarray(ops.softmax(logits / temperature))
+    np.testing.assert_allclose(shown[2], said, atol=6e-4)
+    with pytest.raises(ValueError, match="2 names"):
+        explorer.softmax_terms(logits, names[:2])

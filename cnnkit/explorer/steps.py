@@ -3,7 +3,7 @@
 import numpy as np
 
 from cnnkit import plots
-from cnnkit.explorer.by_hand import convolve
+from cnnkit.explorer import by_hand
 from cnnkit.explorer.windows import pad, window_at
 
 
@@ -44,12 +44,8 @@ def convolution_step(
             f"Received: shapes {image.shape} and {kernel.shape}"
         )
     how = {"stride": stride, "padding": padding, "dilation": dilation}
-    output = convolve(image, kernel[..., np.newaxis], [bias], **how)[..., 0]
-    if not (0 <= row < output.shape[0] and 0 <= column < output.shape[1]):
-        raise ValueError(
-            f"The output has {output.shape[0]} rows and {output.shape[1]} columns, "
-            f"counted from 0. Received: row={row}, column={column}"
-        )
+    output = by_hand.convolve(image, kernel[..., np.newaxis], [bias], **how)[..., 0]
+    _check_place(output, row, column)
     size = kernel.shape[:2]
     padded = pad(image, size, **how)
     window = window_at(padded, row, column, size, stride=stride, dilation=dilation)
@@ -61,3 +57,75 @@ def convolution_step(
         box=(top, left, top + reach[0], left + reach[1]), place=(row, column),
         bias=bias, channels=image.shape[2],
     )  # fmt: skip
+
+
+def pooling_step(
+    image, size=2, *, row, column, kind="max", stride=None, padding="valid"
+):
+    """Draws one output pixel of a pooling layer, on one channel.
+
+    Args:
+        image: array of shape (height, width).
+        size: int, side of the window.
+        row: int, of the output.
+        column: int, of the output.
+        kind: "max" or "average".
+        stride: int, or None for windows side by side.
+        padding: as for `by_hand.max_pool`.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: `kind` is another, there is no such row or column, or as for
+            `by_hand.max_pool`.
+    """
+    image = np.asarray(image, float)
+    pools = {"max": by_hand.max_pool, "average": by_hand.average_pool}
+    if image.ndim != 2 or kind not in pools:
+        raise ValueError(
+            f"`image` has shape (height, width), `kind` is one of {tuple(pools)}. "
+            f"Received: shape {image.shape}, kind={kind!r}"
+        )
+    how = {"stride": stride or size, "padding": padding}
+    output = pools[kind](image[..., np.newaxis], size, **how)[..., 0]
+    _check_place(output, row, column)
+    padded = pad(image[..., np.newaxis], (size, size), value=-np.inf, **how)
+    window = window_at(padded, row, column, (size, size), stride=how["stride"])[..., 0]
+    top, left = row * how["stride"], column * how["stride"]
+    kept = np.unravel_index(window.argmax(), window.shape) if kind == "max" else None
+    return plots.pooling_step(
+        padded[..., 0], window, output, box=(top, left, top + size, left + size),
+        place=(row, column), kept=kept,
+        kind="the largest" if kind == "max" else "the mean",
+    )  # fmt: skip
+
+
+def softmax_terms(logits, class_names, *, temperature=1.0):
+    """Draws how logits become probabilities, number by number.
+
+    Args:
+        logits: float array of shape (classes,).
+        class_names: one str a class, at most 20.
+        temperature: float above 0, as for `by_hand.softmax`.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: the lengths differ, or as for `by_hand.softmax`.
+    """
+    logits = np.asarray(logits, float)
+    probabilities = by_hand.softmax(logits, temperature)
+    return plots.softmax_terms(
+        logits, probabilities / probabilities.max(), probabilities, class_names,
+        temperature=temperature,
+    )  # fmt: skip
+
+
+def _check_place(output, row, column):
+    if not (0 <= row < output.shape[0] and 0 <= column < output.shape[1]):
+        raise ValueError(
+            f"The output has {output.shape[0]} rows and {output.shape[1]} columns, "
+            f"counted from 0. Received: row={row}, column={column}"
+        )

@@ -25,7 +25,7 @@ from cnnkit.plots.names import legible
 from cnnkit.plots.overlay import overlay
 from cnnkit.plots.rates import learning_rates
 from cnnkit.plots.side_by_side import runs_side_by_side
-from cnnkit.plots.steps import convolution_step
+from cnnkit.plots.steps import convolution_step, pooling_step, softmax_terms
 from cnnkit.plots.trade_off import trade_off
 from cnnkit.plots.tuned import importance, parallel_coordinates, score_against, trials
 
@@ -49,10 +49,12 @@ __all__ = [
     "live_curves",
     "overlay",
     "parallel_coordinates",
+    "pooling_step",
     "reliability",
     "runs_side_by_side",
     "sanity",
     "score_against",
+    "softmax_terms",
     "stages",
     "threshold_curves",
     "trade_off",

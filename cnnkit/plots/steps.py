@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from cnnkit.plots.canvas import new_figure
+from cnnkit.plots.names import legible, text_style
 
 WINDOW = "#D55E00"  # the window and the value that comes of it
+MOST_BARS = 20
 MOST_NUMBERS = 7  # rows and columns of numbers that can be read from the back
 
 
@@ -46,21 +48,12 @@ def convolution_step(
             f"{output.shape}"
         )
     row, column = place
-    known = np.full(output.shape, np.nan)
-    known.flat[: row * output.shape[1] + column + 1] = output.flat[
-        : row * output.shape[1] + column + 1
-    ]
+    known = _so_far(output, place)
     with new_figure(11, 3.9) as figure:
         grid = figure.add_gridspec(1, 5, width_ratios=(1.25, 1, 1, 1, 1.25))
         panels = [figure.add_subplot(grid[i]) for i in range(5)]
         _picture(panels[0], image, "input")
-        top, left, bottom, right = box
-        panels[0].add_patch(
-            Rectangle(
-                (left - 0.5, top - 0.5), right - left, bottom - top,
-                fill=False, ec=WINDOW, lw=3,
-            )
-        )  # fmt: skip
+        _box(panels[0], box)
         titles = "the window", "× the kernel", "= the products"
         if channels > 1:
             titles = "mean of the window", "sum of the kernel", "products, all added"
@@ -73,9 +66,7 @@ def convolution_step(
             said += f" + bias {_short(bias)} = {_short(products.sum() + bias)}"
         panels[3].set_xlabel(said, fontsize=13, color=WINDOW)
         _picture(panels[4], known, "output so far", like=output)
-        panels[4].add_patch(
-            Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=WINDOW, lw=3)
-        )
+        _box(panels[4], (row, column, row + 1, column + 1))
         panels[4].set_xlabel(
             f"row {row}, column {column}: {_short(output[row, column])}",
             fontsize=13, color=WINDOW,
@@ -83,23 +74,144 @@ def convolution_step(
     return figure
 
 
+def pooling_step(image, window, output, *, box, place, kind, kept=None):
+    """Draws one window of a pooling layer and the value that it leaves.
+
+    Args:
+        image: float array of shape (height, width), with its border.
+        window: float array of shape (size, size); what was added around the picture is
+            infinite, and is not shown.
+        output: float array of shape (rows, columns).
+        box: (top, left, bottom, right) of the window in the image, in pixels.
+        place: (row, column) in the output.
+        kind: str, what is done with the window, such as "largest".
+        kept: None, or (row, column) in the window of the value that is kept.
+
+    Returns:
+        A matplotlib `Figure` with three panels: input, window, output.
+
+    Raises:
+        ValueError: the shapes do not fit, or the window is too large to be read.
+    """
+    image, window, output = (np.asarray(x, float) for x in (image, window, output))
+    if not image.ndim == window.ndim == output.ndim == 2 or max(window.shape) > (
+        MOST_NUMBERS
+    ):
+        raise ValueError(
+            "`image`, `window` and `output` are of one channel, and the window at most "
+            f"{MOST_NUMBERS} x {MOST_NUMBERS}. Received: shapes {image.shape}, "
+            f"{window.shape}, {output.shape}"
+        )
+    row, column = place
+    with new_figure(8.4, 3.7) as figure:
+        grid = figure.add_gridspec(1, 3, width_ratios=(1.25, 1, 1.25))
+        panels = [figure.add_subplot(grid[i]) for i in range(3)]
+        _picture(panels[0], np.where(np.isfinite(image), image, np.nan), "input")
+        _box(panels[0], box)
+        _numbers(panels[1], window, "the window")
+        if kept is not None:
+            _box(panels[1], (*kept, kept[0] + 1, kept[1] + 1))
+        value = _short(output[row, column])
+        panels[1].set_xlabel(f"{kind}: {value}", fontsize=13, color=WINDOW)
+        _picture(panels[2], _so_far(output, place), "output so far", like=output)
+        _box(panels[2], (row, column, row + 1, column + 1))
+        panels[2].set_xlabel(
+            f"row {row}, column {column}: {value}", fontsize=13, color=WINDOW
+        )
+    return figure
+
+
+def softmax_terms(logits, terms, probabilities, class_names, *, temperature=1.0):
+    """Draws how logits become probabilities: exponentials, then shares of their sum.
+
+    Args:
+        logits: float array of shape (classes,).
+        terms: float array of the same shape, exp(logits / temperature), the largest
+            scaled to 1.
+        probabilities: float array of the same shape.
+        class_names: one str a class.
+        temperature: float.
+
+    Returns:
+        A matplotlib `Figure` with three panels of bars, and their numbers; the most
+        likely class stands out.
+
+    Raises:
+        ValueError: the lengths differ, or there are more than 20 classes.
+    """
+    columns = [np.asarray(x, float) for x in (logits, terms, probabilities)]
+    count = len(class_names)
+    if not 1 <= count <= MOST_BARS or any(x.shape != (count,) for x in columns):
+        raise ValueError(
+            f"There is a number for each class, and 1 to {MOST_BARS} classes. "
+            f"Received: {count} names, shapes {[x.shape for x in columns]}"
+        )
+    names = legible(map(str, class_names), width=24, kind="class")
+    first = columns[2].argmax()
+    divided = "" if temperature == 1 else f" / {temperature:g}"
+    titles = "logits", f"exp(logit{divided}), the largest is 1", "÷ sum = probability"
+    with new_figure(11, 1.2 + 0.36 * count) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        for axes, values, title in zip(panels, columns, titles, strict=True):
+            colours = [WINDOW if i == first else "#56B4E9" for i in range(count)]
+            axes.barh(range(count), values, color=colours, height=0.7)
+            span = max(values.max(), 0) - min(values.min(), 0) or 1
+            for i, value in enumerate(values):
+                axes.text(
+                    max(value, 0) + 0.02 * span, i, f"{value:.3f}".replace("-", "−"),
+                    va="center", fontsize=10,
+                )  # fmt: skip
+            axes.axvline(0, color="0.6", lw=0.8)
+            axes.set_xlim(min(values.min(), 0), max(values.max(), 0) + 0.3 * span)
+            axes.set_title(title, fontsize=12)
+            axes.set_xticks([])
+            axes.tick_params(left=False)
+        panels[1].set_xlabel(f"sum {columns[1].sum():.3f}", fontsize=12)
+        panels[2].set_xlabel("sum 1.000", fontsize=12)
+        panels[0].set_yticks(range(count), names, **text_style(names))
+        panels[0].invert_yaxis()
+    return figure
+
+
+def _so_far(output, place):
+    """The output up to a place, row by row; NaN after it."""
+    last = place[0] * output.shape[1] + place[1] + 1
+    known = np.full(output.size, np.nan)
+    known[:last] = output.ravel()[:last]
+    return known.reshape(output.shape)
+
+
+def _box(axes, box):
+    top, left, bottom, right = box
+    axes.add_patch(
+        Rectangle(
+            (left - 0.5, top - 0.5), right - left, bottom - top,
+            fill=False, ec=WINDOW, lw=3,
+        )
+    )  # fmt: skip
+
+
 def _picture(axes, values, title, like=None):
     span = values if like is None else like
-    axes.imshow(values, cmap="gray", vmin=span.min(), vmax=span.max() or 1)
+    axes.imshow(values, cmap="gray", vmin=np.nanmin(span), vmax=np.nanmax(span) or 1)
     axes.set_title(f"{title}, {values.shape[0]} × {values.shape[1]}", fontsize=12)
     axes.set(xticks=[], yticks=[])
     axes.set_facecolor("#e8eef4")  # what is not known yet
 
 
 def _numbers(axes, values, title, *, two_ways=False):
-    most = abs(values).max() or 1
-    low = -most if two_ways else values.min()
+    finite = values[np.isfinite(values)]
+    most = abs(finite).max() or 1
+    low = -most if two_ways else finite.min()
     axes.imshow(
-        values, cmap="RdBu_r" if two_ways else "gray", vmin=low,
-        vmax=most if two_ways else max(values.max(), low + 1e-9), alpha=0.45,
+        np.where(np.isfinite(values), values, np.nan),
+        cmap="RdBu_r" if two_ways else "gray", vmin=low,
+        vmax=most if two_ways else max(finite.max(), low + 1e-9), alpha=0.45,
     )  # fmt: skip
     size = 13 if max(values.shape) <= 3 else 10 if max(values.shape) <= 5 else 8
     for (i, j), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            continue
         axes.text(j, i, _short(value), ha="center", va="center", fontsize=size)
     axes.set_title(title, fontsize=12)
     axes.set(xticks=[], yticks=[])
