@@ -211,6 +211,21 @@ def late(s, n, w):
     return fallen((s - w) / (n - w))
 
 
+def counted_three_ways(side, window, channels, filters):
+    """Keras counts what is shared and what is dense; patches, what each place sees."""
+    picture = np.ones((1, side, side, channels), "float32")
+    conv = keras.layers.Conv2D(filters, window, padding="same", use_bias=False)
+    dense = keras.layers.Dense(math.prod(conv(picture).shape), use_bias=False)
+    dense.build((None, picture.size))
+    seen = keras.ops.image.extract_patches(picture, window, 1, padding="same")
+    return conv.count_params(), math.prod(seen.shape) * filters, dense.count_params()
+
+
+def counting(change):
+    """An answer to lesson 13: the right counts, changed, given (counts, s, w, c, f)."""
+    return lambda s, w, c, f: change(list(counted_three_ways(s, w, c, f)), s, w, c, f)
+
+
 def heat_by_convolution(maps, kernel, label):
     """A dense layer at each place is a convolution with a window of 1 x 1."""
     maps, window = maps[None].astype("float32"), kernel[None, None].astype("float32")
@@ -237,6 +252,7 @@ RIGHT = {
     "10": spaced_by_numpy,
     "11": balanced_by_sklearn,
     "12": opened_in_keras,
+    "13": counted_three_ways,
     "14": heat_by_convolution,
     "16": stacked_by_keras,
     "17": dense_by_keras,
@@ -438,6 +454,32 @@ WRONG = {
             lambda k, n: [a == "Conv2D" and i >= len(k) - n for i, a in enumerate(k)],
             "without weights",
         ),
+    ],
+    "13": [
+        (counting(lambda n, s, w, c, f: (n[0], n[0], n[2])), "of a single place"),
+        (counting(lambda n, s, w, c, f: (n[0], n[0] * s, n[2])), "How many places"),
+        (
+            counting(lambda n, s, w, c, f: (n[0], n[0] * (s - w + 1) ** 2, n[2])),
+            "padding='same'",
+        ),
+        (counting(lambda n, s, w, c, f: (*n[:2], s**2 * c * f)), "sees every pixel"),
+        (
+            counting(lambda n, s, w, c, f: (n[0], n[0] * s, n[2] / s**2)),
+            "in the second and in the third",
+        ),
+        (counting(lambda n, s, w, c, f: np.divide(n, c)), "all the channels"),
+        (counting(lambda n, s, w, c, f: np.divide(n, f)), "for one filter"),
+        (
+            counting(lambda n, s, w, c, f: (n[0] / w, n[1] / w, n[2])),
+            "a window of 3 has 9",
+        ),
+        (
+            counting(lambda n, s, w, c, f: np.add(n, [f, f * s**2, f * s**2])),
+            "biases",
+        ),
+        (counting(lambda n, s, w, c, f: (*n[:2], n[2] * w**2)), "has no window"),
+        (counting(lambda n, s, w, c, f: n[::-1]), "wrong order"),
+        (counting(lambda n, s, w, c, f: n[::2]), "return three numbers"),
     ],
     "14": [
         (lambda m, k, c: np.einsum("rsc,c", m, k[:, c]), "speaks against the class:"),
