@@ -24,8 +24,8 @@ from cnnkit import data, evaluation, models, report, saving
 from cnnkit.report.results import MOST_MISTAKES
 
 SECTIONS = [
-    "purpose", "scores", "confusion", "calibration", "slices", "mistakes",
-    "explanations", "training", "data", "limits", "use",
+    "scores", "confusion", "calibration", "slices", "mistakes", "explanations",
+    "training", "data", "purpose", "limits", "use",
 ]  # fmt: skip
 
 
