@@ -45,7 +45,7 @@ def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
         >>> of_small = evaluation.predict(small, photos)
         >>> compare(of_small, evaluation.predict(large, photos))
     """
-    labels, of_a, of_b = _aligned(a, b)
+    labels, of_a, of_b = aligned(a, b)
     if replicates < 100 or not 0 < confidence < 1:
         raise ValueError(
             "`replicates` is 100 or more, `confidence` lies between 0 and 1. "
@@ -90,8 +90,20 @@ def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
     return table
 
 
-def _aligned(a, b):
-    """The labels, and the probabilities of both in the order of `a`."""
+def aligned(a, b):
+    """Returns the answers of two models about the same pictures, in the order of `a`.
+
+    Args:
+        a: `pandas.DataFrame` from `predict`.
+        b: another one, of the same pictures and classes in any order.
+
+    Returns:
+        Labels, int64 of shape (n,), and the probabilities of `a` and of `b`, float64 of
+        shape (n, num_classes).
+
+    Raises:
+        ValueError: the tables are of different pictures, or of different classes.
+    """
     if set(a["file"]) != set(b["file"]) or len(a) != len(b):
         only = sorted(set(a["file"]) ^ set(b["file"]))
         raise ValueError(

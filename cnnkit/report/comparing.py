@@ -6,8 +6,10 @@ import numpy as np
 
 import cnnkit
 from cnnkit import evaluation, plots
+from cnnkit.evaluation.comparison import aligned
 from cnnkit.report.facts import MOST_CLASSES
 from cnnkit.report.inline import drawing
+from cnnkit.report.trust import bins
 from cnnkit.report.writing import checked_path, rendered
 
 
@@ -37,17 +39,13 @@ def compare(a, b, path, *, names=("first", "second"), overwrite=False):
     if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
         raise ValueError(f"`names` are two, and differ. Received: names={names!r}")
     table = evaluation.compare(a, b)
-    b = b.set_index("file").loc[a["file"]].reset_index() if a["file"].is_unique else b
-    right, scores = [], []
-    for one in (a, b):
-        labels, probabilities = evaluation.arrays(one)
-        classes = [str(c)[2:-1] for c in one if str(c).startswith("p(")]
-        right.append(probabilities.argmax(axis=1) == labels)
-        scores.append(
-            evaluation.scores(
-                labels, probabilities, class_names=classes, replicates=100
-            )
-        )
+    labels, *answers = aligned(a, b)
+    classes = [str(c)[2:-1] for c in a if str(c).startswith("p(")]
+    right = [probabilities.argmax(axis=1) == labels for probabilities in answers]
+    scores = [
+        evaluation.scores(labels, probabilities, class_names=classes, replicates=100)
+        for probabilities in answers
+    ]
     rows = []
     for name in dict.fromkeys(scores[0].index.get_level_values(0)[4:]):
         f1 = [score.loc[(name, "F1")] for score in scores]
@@ -60,10 +58,9 @@ def compare(a, b, path, *, names=("first", "second"), overwrite=False):
             "pictures": int(f1[0]["pictures"]),
         })  # fmt: skip
     rows.sort(key=lambda row: -row["apart"])
-    bins = min(10, max(3, len(a) // 15))
     curves = {
-        str(name): evaluation.reliability(*evaluation.arrays(one), bins=bins)
-        for name, one in zip(names, (a, b), strict=True)
+        str(name): bins(labels, probabilities)
+        for name, probabilities in zip(names, answers, strict=True)
     }
     return rendered("comparison.html", path, {
         "version": cnnkit.__version__,

@@ -125,6 +125,27 @@ def tuning(trials):
     }
 
 
+def interval(row, digits):
+    """Returns a value with its interval, as text and as numbers.
+
+    Args:
+        row: `pandas.Series` with value, low, high and pictures.
+        digits: int, after the point.
+
+    Returns:
+        A dict of value, low, high, text, range and pictures.
+    """
+    known = not math.isnan(row["value"])
+    return {
+        "value": row["value"],
+        "low": row["low"],
+        "high": row["high"],
+        "text": f"{row['value']:.{digits}f}" if known else "–",
+        "range": f"{row['low']:.{digits}f}–{row['high']:.{digits}f}" if known else "",
+        "pictures": int(row["pictures"]),
+    }
+
+
 def _value(value):
     """A hyperparameter as text: numbers short, and a dash where it was not active."""
     if isinstance(value, float):

@@ -6,10 +6,10 @@ import numpy as np
 
 from cnnkit import evaluation, explain, plots
 from cnnkit.data.comparisons import MOST_RATIO
-from cnnkit.report.facts import MOST_CLASSES
+from cnnkit.report.facts import MOST_CLASSES, interval
 from cnnkit.report.inline import SMALL, drawing, photograph
 
-MOST_MISTAKES = 12
+MOST_MISTAKES, MOST_CONFUSED = 12, 3
 
 
 def result(model, photos, part, table, rows):
@@ -31,19 +31,8 @@ def result(model, photos, part, table, rows):
     digits = 2 if len(labels) < 2000 else 3
 
     def score(position):
-        row = scores.iloc[position]
-        known = not math.isnan(row["value"])
-        return {
-            "name": scores.index[position][1],
-            "value": row["value"],
-            "low": row["low"],
-            "high": row["high"],
-            "pictures": int(row["pictures"]),
-            "text": f"{row['value']:.{digits}f}" if known else "–",
-            "range": f"{row['low']:.{digits}f}–{row['high']:.{digits}f}"
-            if known
-            else "",
-        }
+        name = scores.index[position][1]
+        return {"name": name, **interval(scores.iloc[position], digits)}
 
     # Four rows for all classes, then precision, recall and F1 of each class in turn.
     classes = [
@@ -56,8 +45,9 @@ def result(model, photos, part, table, rows):
     smallest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
     unequal = counts[largest] >= MOST_RATIO * counts[smallest]
     first = score(1) if unequal else accuracy
-    wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
-    pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None), wrong.shape))[0]
+    confused = evaluation.most_confused(
+        labels, probabilities, class_names=photos.class_names, k=MOST_CONFUSED
+    )
     return {
         "is_test": part == "test",
         "pictures": len(labels),
@@ -77,16 +67,7 @@ def result(model, photos, part, table, rows):
         "guess": photos.class_names[largest],
         "guess_of_100": _of_100(matrix[largest].sum() / len(labels)),
         "confusion": drawing(plots.confusion_matrix(matrix, photos.class_names)),
-        "confused": [
-            {
-                "true": photos.class_names[i],
-                "predicted": photos.class_names[j],
-                "count": int(wrong[i, j]),
-                "of": int(matrix[i].sum()),
-            }
-            for i, j in pairs[:3]
-            if wrong[i, j]
-        ],
+        "confused": confused.to_dict("records"),
         "mistakes": _mistakes(model, photos, table, rows),
     }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnnkit import data, evaluation, explain, plots
+from cnnkit.report.facts import interval
 from cnnkit.report.inline import drawing
 
 # Columns of a manifest that say nothing about what a picture is like.
@@ -15,27 +16,6 @@ MOST_SLICES = 12  # rows
 TESTED, STEPS = 16, 8  # pictures, and changes to each: what a report has time for
 METHODS = {"Grad-CAM": explain.grad_cam, "saliency": explain.saliency}
 RUNS = 10  # of which the fastest is the latency
-
-
-def interval(row, digits):
-    """Returns a value with its interval, as text and as numbers.
-
-    Args:
-        row: `pandas.Series` with value, low, high and pictures.
-        digits: int, after the point.
-
-    Returns:
-        A dict of value, low, high, text, range and pictures.
-    """
-    known = not np.isnan(row["value"])
-    return {
-        "value": row["value"],
-        "low": row["low"],
-        "high": row["high"],
-        "text": f"{row['value']:.{digits}f}" if known else "–",
-        "range": f"{row['low']:.{digits}f}–{row['high']:.{digits}f}" if known else "",
-        "pictures": int(row["pictures"]),
-    }
 
 
 def calibration(table, valid):
@@ -55,7 +35,7 @@ def calibration(table, valid):
         "scores": [
             {"name": name, **interval(row, 3)} for name, row in scores.iterrows()
         ],
-        "figure": drawing(plots.reliability(_bins(labels, probabilities))),
+        "figure": drawing(plots.reliability(bins(labels, probabilities))),
         "temperature": None,
     }
     if valid is not None:
@@ -71,6 +51,17 @@ def calibration(table, valid):
             "after": after.loc[error, "value"],
         }
     return facts
+
+
+def bins(labels, probabilities):
+    """Returns the table of a reliability diagram, in as many bins as it can fill.
+
+    Args:
+        labels: int array of shape (n,).
+        probabilities: float array of shape (n, num_classes).
+    """
+    count = min(10, max(3, len(labels) // 15))
+    return evaluation.reliability(labels, probabilities, bins=count)
 
 
 def slices(table, photos, rows):
@@ -187,11 +178,6 @@ def cost(model, photos):
         times[name] = 1000 * min(seconds) / len(batch)
     size = sum(weight.dtype.itemsize * weight.size for weight in model.get_weights())
     return {"megabytes": size / 1e6, **times}
-
-
-def _bins(labels, probabilities):
-    bins = min(10, max(3, len(labels) // 15))
-    return evaluation.reliability(labels, probabilities, bins=bins)
 
 
 def _logits(table):
