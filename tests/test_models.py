@@ -4,6 +4,7 @@ Each family has its own tests for what only it promises: sizes, published output
 """
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache, partial
@@ -96,6 +97,8 @@ def test_the_closing_layers_follow_from_each_other(name):
     assert len(features.shape) == 4 and len(pooled.shape) == 2
     assert logits.shape == probabilities.shape == model.output_shape == (None, 10)
     assert logits.dtype == probabilities.dtype == "float32"
+    # Row B18 of the gauntlet: a name is made by cnnkit, and safe wherever it is shown.
+    assert all(re.fullmatch(r"[a-z]\w*", layer.name, re.A) for layer in model.layers)
     images, _ = digits(BUILDERS[name][1])
     answers = keras.Model(model.input, [logits, probabilities])(images[:3])
     logits, probabilities = (np.asarray(answer) for answer in answers)

@@ -1,4 +1,4 @@
-"""Rows B11, B17 and B19 of the gauntlet: names in a report stay text.
+"""Rows B11, B12, B16 and B17 of the gauntlet: names in a report stay text.
 
 A page with hostile names must have the same elements and attributes, one for one, as
 the page with harmless names.
@@ -103,6 +103,10 @@ def test_b11_and_b17_hostile_names_add_no_element_and_no_attribute(tmp_path):
     for invisible in "\x00\x1b\r\u202e\u2028":
         assert invisible not in everything
     assert r"\x1b[31m\r\n\u202egnp" in hostile.text
+    # B12: no script is there, and the browser is told to run and to fetch none.
+    assert "script" not in {tag for tag, _ in hostile.nodes}
+    [policy] = [x for x in hostile.values if x and "default-src" in x]
+    assert policy.startswith("default-src 'none'; ") and "script-src" not in policy
 
 
 def test_b11_names_of_two_models_and_their_classes_stay_text(tmp_path):
