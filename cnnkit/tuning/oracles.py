@@ -260,6 +260,10 @@ def make(method, objective, epochs, seed):
         options |= {"max_epochs": epochs, "hyperband_iterations": 10**6}
     else:
         options["max_trials"] = None
+    if method == "bayesian":
+        # KerasTuner draws three times as many as there are hyperparameters: on a
+        # laptop that is the whole search, at random. Ax begins to model after 5, too.
+        options["num_initial_points"] = 5
     return METHODS[method](**options)
 
 
