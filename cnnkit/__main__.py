@@ -22,12 +22,17 @@ def main(arguments=None):
     Returns:
         int, the exit status: 0 when all went well, 1 when the check found an error or
         a picture could not be read, 2 when the command could not be carried out, 130
-        when interrupted.
+        when interrupted, 141 when the reader of the output went away.
     """
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up talk
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `cnnkit check FOLDER | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError) as error:
         print(f"cnnkit: {error}", file=sys.stderr)
         return 2

@@ -116,7 +116,8 @@ def test_a_run_that_was_stopped_goes_on(colours, tmp_path, capfd, monkeypatch):
     assert main([*arguments, "--out", str(out)]) == 0
     said = capfd.readouterr().out
     assert f"add --resume '{out}' to go on" in said and "you stopped it" in said
-    assert main([*arguments, "--resume", str(out)]) == 0
+    again = ["--out", str(out), "--resume", str(out)]  # `add --resume` to what it was
+    assert main([*arguments, *again]) == 0
     said = capfd.readouterr().out
     assert "Going on after epoch 1," in said and "add --resume" in said
     assert "stopped" not in said.partition("learn")[2]
@@ -143,6 +144,7 @@ def test_a_second_run_gets_itsown_folder(tmp_path):
         (["train", "no such folder"], "There is no such folder"),
         (["train", ".", "--minutes", "0"], "--minutes is above 0"),
         (["train", ".", "--tune", "-1"], "--tune is 0 or more minutes"),
+        (["train", ".", "--resume", "a", "--out", "b"], "so leave --out away"),
         (["predict", "no such.keras", "a.png"], "no such.keras"),
     ],
 )
@@ -151,6 +153,15 @@ def test_errors_are_one_sentence_and_no_traceback(arguments, message, capfd):
     said = capfd.readouterr().err
     assert message in said and said.startswith("cnnkit: ")
     assert "Traceback" not in said and said.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "cnnkit", "check", "--codes"]
+    reading, writing = os.pipe()
+    os.close(reading)  # as of `cnnkit check --codes | true`
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_help_is_there_for_each_command():

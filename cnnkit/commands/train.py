@@ -85,6 +85,12 @@ def _check(options):
         raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
     if not options.tune >= 0:
         raise ValueError(f"--tune is 0 or more minutes. Received: {options.tune}")
+    other = options.out and options.resume
+    if other and options.out.resolve() != options.resume.resolve():
+        raise ValueError(
+            "--resume goes on in the folder that it names, so leave --out away. "
+            f"Received: --resume {str(options.resume)!r} --out {str(options.out)!r}"
+        )
     if options.resume and not (options.resume / TRAINING).is_dir():
         path = str(options.resume)
         raise ValueError(f"No unfinished run is there. Received: --resume {path!r}")
