@@ -56,7 +56,7 @@ def intervals(table, *, label="value"):
         axes.tick_params(left=False)
         axes.grid(axis="x", color="0.9")
         axes.set_axisbelow(True)
-        axes.set_xlabel(label)
+        axes.set_xlabel(label, **text_style([label]))
         if series != [None]:
             figure.legend(loc="outside upper center", ncols=len(series), frameon=False)
     return figure

@@ -59,7 +59,8 @@ def learning_curves(table, *, label="accuracy", across="training pictures"):
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
-        axes.set(xlabel=across, ylabel=label)
+        axes.set_xlabel(across, **text_style([across]))
+        axes.set_ylabel(label, **text_style([label]))
         legend = figure.legend(
             loc="outside upper center", ncols=min(len(names), 2), frameon=False
         )

@@ -56,7 +56,9 @@ def trade_off(table, cost, *, gain="accuracy", cost_label=None, gain_label=None)
         axes.margins(y=0.12)
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
-        axes.set(xlabel=cost_label or cost, ylabel=gain_label or gain)
+        across, up = cost_label or cost, gain_label or gain
+        axes.set_xlabel(across, **text_style([across]))
+        axes.set_ylabel(up, **text_style([up]))
         figure.draw_without_rendering()  # places are known only now
         _name_dots(axes, x, y, names)
     return figure

@@ -5,11 +5,12 @@ import logging
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from matplotlib.text import Text
 
-from cnnkit import plots
+from cnnkit import evaluation, plots
 from cnnkit.plots import names
 
 HOSTILE = [
@@ -56,3 +57,65 @@ def test_no_two_hostile_names_look_alike():
         shown = plots.legible([*HOSTILE, "が", "x" * 201, "a\\nb", "class 29"])
     assert len(set(shown)) == len(shown)
     assert all(text.isprintable() for text in shown)
+
+
+WORST = [
+    "$_{",
+    "\\frac{1}",
+    "<b>$x$</b>",
+    "a\nb\x1b[31m",
+    "%s {0}",
+    "_x",
+]
+
+
+def rows(names, **columns):
+    return pd.DataFrame(columns, index=pd.Index(names, name=names[0]))
+
+
+def trials_of(names):
+    tried = {name: [0.1, 0.2, 0.3] for name in names[:3]} | {names[3]: names[:3]}
+    went = {"score": [0.5, 0.4, 0.3], "epochs": 2, "seconds": 1.0, "at": [1.0, 2, 3]}
+    return pd.DataFrame(tried | went | {"status": "COMPLETED", "reason": names[4]})
+
+
+def drawn(names):
+    """Every figure in which people's words stand, with these words."""
+    six = {"value": 0.5, "low": 0.4, "high": 0.6}
+    lines = pd.MultiIndex.from_product([names[:4], [10, 100]])
+    pictures, heats = np.zeros((6, 4, 4, 3)), np.zeros((6, 4, 4))
+    run = {"loss": [2.0, 1.0], "accuracy": [0.1, 0.2]}
+    labels = np.arange(40) % 2
+    said = np.eye(2)[labels] * 0.8 + 0.1
+    honest = evaluation.reliability(labels, said)
+    yield plots.heat_maps(pictures, heats, titles=names)
+    yield plots.intervals(rows(names, **six), label=names[0])
+    yield plots.learning_curves(pd.DataFrame(six, lines), across=names[0])
+    yield plots.reliability({name: honest for name in names[:4]})
+    yield plots.runs_side_by_side({n: run for n in names})
+    yield plots.softmax_terms([1.0] * 6, [1.0] * 6, [1 / 6] * 6, names)
+    yield plots.threshold_curves(
+        evaluation.threshold_curve(labels, said, 0), class_name=names[0]
+    )
+    dots = rows(names, accuracy=[0.5] * 6, **{names[1]: [1.0, 2, 3, 4, 5, 6]})
+    yield plots.trade_off(dots, names[1], gain_label=names[0])
+    yield plots.score_against(trials_of(names), names[0])
+    yield plots.score_against(trials_of(names), names[3])
+    yield plots.parallel_coordinates(trials_of(names))
+    yield plots.importance(rows(names, importance=[0.1] * 6, deviation=[0.01] * 6))
+    yield plots.coverage({n: trials_of(names) for n in names[:3]}, names[0], names[1])
+
+
+def test_every_other_figure_draws_names_as_they_are():
+    tame = [f"name {i}" for i in range(6)]
+    for figures in zip(drawn(WORST), drawn(tame), strict=True):
+        named = []
+        for figure, names_of in zip(figures, (WORST, tame), strict=True):
+            figure.savefig(io.BytesIO(), dpi=40)
+            shown = {*names_of, *plots.legible(names_of)}
+            texts = figure.findobj(Text)
+            named.append([t for t in texts if any(x in t.get_text() for x in shown)])
+        hostile, harmless = named
+        assert len(hostile) == len(harmless) > 0  # "_x" is in the legend, too
+        assert not any(t.get_parse_math() or t.get_usetex() for t in hostile)
+        assert not any("\x1b" in t.get_text() for t in figures[0].findobj(Text))
