@@ -1,6 +1,18 @@
+import gc
 import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def the_past_at_rest():
+    """The garbage collector leaves alone what was there before a file of tests.
+
+    TensorFlow and the tests so far are a million objects. Each walk through all of them
+    takes as long as a small test, and Keras asks for many.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

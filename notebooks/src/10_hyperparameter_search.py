@@ -167,7 +167,7 @@ plots.runs_side_by_side(tuning.curves(halving, best=2, worst=2))
 # |---|---|
 # | you know nothing, or trials are cheap | `method="random"` |
 # | bad trials show early, as with most networks | `"hyperband"`, the default |
-# | dear trials, a few numbers, and more than three trials for each | `"bayesian"` |
+# | dear trials, a few numbers, and time for twenty trials or more | `"bayesian"` |
 # | two or three choices, and you want a table of all | `"grid"` |
 #
 # Does it matter which? We recorded it on 10,000 Fashion-MNIST pictures: three CPU-minutes for each way,
@@ -185,8 +185,8 @@ plots.intervals(recorded, label="test accuracy: mean, lowest and highest of the 
 
 # %% [markdown]
 # **What you should see:** by hand 85 to 86.4 %, the grid about half a point more, the others near 87 %. Which of these
-# is best nobody can say: the seeds of one way lie further apart than the ways. `bayesian` equals `random` to the last
-# digit. It begins with three random trials for each hyperparameter, here 12, and then the time was up.
+# is best nobody can say: the seeds of one way lie further apart than the ways. `bayesian` draws its first five trials
+# at random, too, and then the time is up after three to seven more. Its doubts need more trials than that.
 #
 # ## The mistake: the best of many
 #
