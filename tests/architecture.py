@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "experiments": "augment data models transfer training tuning evaluation explain "
     "plots saving",
     "report": "data evaluation explain plots saving",
-    "explorer": "explain plots",
+    "explorer": "data evaluation explain plots",
     "exercises": ANYTHING,
     "commands": ANYTHING,
     "__main__": ANYTHING,

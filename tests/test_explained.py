@@ -69,6 +69,9 @@ def test_heat_against_the_class_has_the_other_colour():
     red, _, blue, _ = heat.cmap(heat.norm(0.3))
     assert red > blue
     assert figure.axes[-1].get_ylabel() == "against (-) or for (+) the class"
+    figure = explained.heat_maps(IMAGES[:2], HEATS[:2] - 0.7, label="gain $_{")
+    check_texts(figure)
+    assert figure.axes[-1].get_ylabel() == "gain $_{"
 
 
 def test_the_liveliest_channels_come_first():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from keras import layers, ops
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from cnnkit import explorer
-from cnnkit.plots.steps import _short
+from cnnkit.plots.tables import short
 
 RNG = np.random.default_rng(0)
 MAX, AVERAGE = layers.MaxPooling2D, layers.AveragePooling2D
@@ -32,11 +33,12 @@ def test_window_products_sum_and_output(channels, stride, padding):
     border = (np.array(picture.images[0].get_array().shape) - image.shape[:2]) // 2
     top, left = np.array([row, column]) * stride - border
     seen = image[top : top + 3, left : left + 3]
-    assert texts(window) == [_short(x) for x in seen.mean(axis=2).ravel()]
-    assert texts(shown_kernel) == [_short(x) for x in kernel.sum(axis=2).ravel()]
+    assert texts(window) == [short(x) for x in seen.mean(axis=2).ravel()]
+    assert texts(shown_kernel) == [short(x) for x in kernel.sum(axis=2).ravel()]
     expected = (seen * kernel).sum(axis=2)
-    assert texts(products) == [_short(x) for x in expected.ravel()]
-    assert _short(output[row, column]) in products.get_xlabel().rpartition("=")[2]
+    assert texts(products) == [short(x) for x in expected.ravel()]
+    said = products.get_xlabel().rpartition("=")[2].replace("−", "-")
+    assert float(said) == pytest.approx(output[row, column], abs=1e-3)  # of 900
     drawn = np.ma.filled(known.images[0].get_array(), np.nan)
     done = row * output.shape[1] + column + 1
     np.testing.assert_allclose(drawn.ravel()[:done], output.ravel()[:done], atol=1e-3)
@@ -69,8 +71,9 @@ def test_a_pooling_window_and_its_value(kind, layer):
     picture, window, known = figure.axes
     # The window reaches over the edge: what lies outside has no number.
     seen = image[0:2, 5:7]
-    assert texts(window) == [_short(x) for x in seen.ravel()]
-    assert window.get_xlabel().endswith(_short(output[0, 3]))
+    assert texts(window) == [short(x) for x in seen.ravel()]
+    said = window.get_xlabel().rpartition(": ")[2].replace("−", "-")
+    assert float(said) == pytest.approx(output[0, 3], abs=1e-4)
     drawn = np.ma.filled(known.images[0].get_array(), np.nan)
     np.testing.assert_allclose(drawn[0, :4], output[0, :4], atol=1e-4)
     if kind == "max":
@@ -86,12 +89,12 @@ def test_softmax_terms_are_those_of_keras(temperature):
     logits = np.array([2.0, -1.0, 0.5])
     names = ["止まれ", "<b>$_{", "c"]
     figure = explorer.softmax_terms(logits, names, temperature=temperature)
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     shown = [[float(t.replace("−", "-")) for t in texts(axes)] for axes in figure.axes]
     np.testing.assert_allclose(shown[0], logits)
     expected = np.exp(logits / temperature)
-    np.testing.assert_allclose(shown[1], expected / expected.max(), atol=6e-4)
+    np.testing.assert_allclose(shown[1], expected / expected.max(), atol=6e-5)
     said = np.asarray(ops.softmax(logits / temperature))
-    np.testing.assert_allclose(shown[2], said, atol=6e-4)
+    np.testing.assert_allclose(shown[2], said, atol=6e-5)
     with pytest.raises(ValueError, match="2 names"):
         explorer.softmax_terms(logits, names[:2])

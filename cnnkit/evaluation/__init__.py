@@ -13,7 +13,7 @@ from cnnkit.evaluation.conformal import (
 )
 from cnnkit.evaluation.errors import error_groups, most_confused
 from cnnkit.evaluation.intervals import wilson
-from cnnkit.evaluation.invariance import invariance
+from cnnkit.evaluation.invariance import changed, invariance
 from cnnkit.evaluation.probabilities import probability_scores, reliability
 from cnnkit.evaluation.scoring import confusion_matrix, scores, top_losses
 from cnnkit.evaluation.slicing import leaks, slices
@@ -32,6 +32,7 @@ __all__ = [
     "arrays",
     "at_threshold",
     "calibrate",
+    "changed",
     "choose_threshold",
     "compare",
     "conformal_threshold",

@@ -74,13 +74,11 @@ def invariance(model, images, labels, *, amounts=None, confidence=0.95, seed=0):
     rows = {}
     for change, values in amounts.items():
         for amount in values:
-            changed = np.stack(
-                [
-                    _change(x, change, amount, w)
-                    for x, w in zip(images, ways, strict=True)
-                ]
-            )
-            said = _answers(model, changed)
+            moved = [
+                _change(x, change, amount, way)
+                for x, way in zip(images, ways, strict=True)
+            ]
+            said = _answers(model, np.stack(moved))
             hits = (said == labels).sum()
             low, high = wilson(hits, len(labels), confidence=confidence)
             rows[(change, amount)] = [
@@ -94,6 +92,46 @@ def invariance(model, images, labels, *, amounts=None, confidence=0.95, seed=0):
     return table.astype({"pictures": "int64"})
 
 
+def changed(image, *, move=(0, 0), turn=0.0, scale=1.0, brightness=0.0):
+    """Returns one picture moved, turned about its middle, scaled and brightened.
+
+    What comes in from outside is the picture's mirror image. Between pixels it is
+    interpolated, so a move by whole pixels is exact.
+
+    Args:
+        image: array of pixels in [0, 255], shape (height, width, channels).
+        move: (right, down), shares of the width and of the height; negative is to the
+            left and up.
+        turn: float, degrees; positive is to the left, against the clock.
+        scale: float above 0; over 1 all things are larger.
+        brightness: float, grey levels to add; what leaves [0, 255] is cut off.
+
+    Returns:
+        float32 array of the same shape.
+
+    Raises:
+        ValueError: `image` has another shape, or a number is not as above.
+    """
+    image = np.asarray(image)
+    numbers = np.asarray([*np.ravel(move), turn, scale, brightness], "float64")
+    if image.ndim != 3 or len(numbers) != 5 or not np.isfinite(numbers).all():
+        raise ValueError(
+            "`image` has shape (height, width, channels), `move` is (right, down), and "
+            f"all numbers are finite. Received: shape {image.shape}, move={move}, "
+            f"turn={turn}, scale={scale}, brightness={brightness}"
+        )
+    if scale <= 0:
+        raise ValueError(f"`scale` is a factor above 0. Received: scale={scale}")
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale)
+    matrix[:, 2] += move[0] * width, move[1] * height
+    moved = cv2.warpAffine(
+        image.astype("float32"), matrix, (width, height), flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    ).reshape(image.shape)  # fmt: skip
+    return np.clip(moved + np.float32(brightness), 0, 255) if brightness else moved
+
+
 def _answers(model, images):
     return model.predict(images.astype("float32"), batch_size=64, verbose=0).argmax(1)
 
@@ -101,20 +139,12 @@ def _answers(model, images):
 def _change(image, change, amount, way):
     """One picture, changed; `way` is 0 to 3."""
     sign = 1 if way % 2 else -1
-    height, width = image.shape[:2]
-    middle = (width - 1) / 2, (height - 1) / 2
-    if change == "brightness":
-        return np.clip(image.astype("float32") + sign * amount, 0, 255)
     if change == "translation":
         across = way < 2
-        x, y = (sign * amount * width, 0) if across else (0, sign * amount * height)
-        matrix = np.array([[1, 0, x], [0, 1, y]], "float64")
-    elif change == "rotation":
-        matrix = cv2.getRotationMatrix2D(middle, sign * amount, 1)
-    else:
-        matrix = cv2.getRotationMatrix2D(middle, 0, amount**sign)
-    moved = cv2.warpAffine(
-        image.astype("float32"), matrix, (width, height), flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )  # fmt: skip
-    return moved.reshape(image.shape)
+        move = (sign * amount, 0) if across else (0, sign * amount)
+        return changed(image, move=move)
+    if change == "rotation":
+        return changed(image, turn=sign * amount)
+    if change == "scale":
+        return changed(image, scale=amount**sign)
+    return changed(image, brightness=sign * amount)

@@ -6,6 +6,14 @@ from cnnkit import plots
 from cnnkit.explorer import by_hand
 from cnnkit.explorer.windows import pad, window_at
 
+ACTIVATIONS = {
+    "relu": by_hand.relu,
+    "leaky_relu": by_hand.leaky_relu,
+    "elu": by_hand.elu,
+    "gelu": by_hand.gelu,
+    "sigmoid": by_hand.sigmoid,
+}
+
 
 def convolution_step(
     image, kernel, *, row, column, bias=0.0, stride=1, padding="valid", dilation=1
@@ -56,6 +64,38 @@ def convolution_step(
         (window * kernel).sum(axis=2), output,
         box=(top, left, top + reach[0], left + reach[1]), place=(row, column),
         bias=bias, channels=image.shape[2],
+    )  # fmt: skip
+
+
+def activation_step(image, kind="relu", *, row, column):
+    """Draws a map before and after an activation, and one value on the curve.
+
+    Args:
+        image: array of shape (rows, columns), what a layer puts out before its
+            activation.
+        kind: "relu", "leaky_relu", "elu", "gelu" or "sigmoid", as in `by_hand`.
+        row: int, of the value that is marked.
+        column: int.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: `kind` is another, `image` is no map, or there is no such row or
+            column.
+    """
+    image = np.asarray(image, float)
+    if image.ndim != 2 or kind not in ACTIVATIONS:
+        raise ValueError(
+            "`image` has shape (rows, columns), `kind` is one of "
+            f"{tuple(ACTIVATIONS)}. Received: shape {image.shape}, kind={kind!r}"
+        )
+    _check_place(image, row, column)
+    function = ACTIVATIONS[kind]
+    inputs = _around_zero(image)
+    return plots.activation_step(
+        image, function(image), (inputs, function(inputs)), place=(row, column),
+        name=kind,
     )  # fmt: skip
 
 
@@ -121,6 +161,13 @@ def softmax_terms(logits, class_names, *, temperature=1.0):
         logits, probabilities / probabilities.max(), probabilities, class_names,
         temperature=temperature,
     )  # fmt: skip
+
+
+def _around_zero(values):
+    """Points for a curve: from the lowest to the highest value, 0 in between."""
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    margin = 0.1 * (high - low) or 1.0
+    return np.union1d(np.linspace(low - margin, high + margin, 201), [0.0])
 
 
 def _check_place(output, row, column):

@@ -54,6 +54,25 @@ def dropped(side, kernel, *, stride=1, dilation=1):
     return side - (last * stride + dilation * (kernel - 1) + 1)
 
 
+def border(side, kernel, *, stride=1, dilation=1):
+    """Returns how many pixels padding "same" adds before and after a side.
+
+    TensorFlow adds as few as the last window needs, and an odd one at the far end.
+
+    Args:
+        side: int, pixels.
+        kernel: int.
+        stride: int.
+        dilation: int.
+
+    Returns:
+        (before, after), two int of 0 or more.
+    """
+    last = (output_side(side, kernel, stride=stride, padding="same") - 1) * stride
+    missing = max(last + dilation * (kernel - 1) + 1 - side, 0)
+    return missing // 2, missing - missing // 2
+
+
 def receptive_field(layers):
     """Returns how many pixels of the picture a value of the last map has seen.
 
@@ -91,11 +110,10 @@ def pad(image, kernel, *, stride=1, padding="valid", dilation=1, value=0.0):
     """
     if padding == "valid":
         return np.asarray(image, float)
-    borders = []
-    for side, weights in zip(image.shape[:2], kernel, strict=True):
-        last = (output_side(side, weights, stride=stride, padding="same") - 1) * stride
-        missing = max(last + dilation * (weights - 1) + 1 - side, 0)
-        borders.append((missing // 2, missing - missing // 2))
+    borders = [
+        border(side, weights, stride=stride, dilation=dilation)
+        for side, weights in zip(image.shape[:2], kernel, strict=True)
+    ]
     return np.pad(np.asarray(image, float), (*borders, (0, 0)), constant_values=value)
 
 

@@ -15,7 +15,7 @@ MOST_PICTURES, MOST_TILES = 16, 48
 ONE_WAY, TWO_WAYS = "inferno", "RdBu_r"
 
 
-def heat_maps(images, heats, *, titles=None):
+def heat_maps(images, heats, *, titles=None, label=None):
     """Draws each picture, and below it the same picture in grey under its heat.
 
     Args:
@@ -25,6 +25,7 @@ def heat_maps(images, heats, *, titles=None):
             `explain.grad_cam`; or with values below 0 as from `explain.occlusion`,
             then red speaks for the class and blue against it.
         titles: None, or a str for each picture.
+        label: None, or a str beside the scale of colours, where the numbers are others.
 
     Returns:
         A matplotlib `Figure`.
@@ -74,7 +75,7 @@ def heat_maps(images, heats, *, titles=None):
             if names:
                 above.set_title(names[i], fontsize=11, pad=4, **text_style([names[i]]))
         word = "against (-) or for (+) the class" if two_ways else "heat"
-        _bar(figure, size, colours, word, foot)
+        _bar(figure, size, colours, label or word, foot)
         if foot == 0.3:
             words = f"the first {shown} of {n:,} pictures"
             figure.text(0.5, 0.08 / size[1], words, ha="center")
@@ -236,5 +237,7 @@ def _bar(figure, size, colours, label, bottom):
     height = min(size[1] - bottom - 0.35, 4)
     bar = _axes(figure, size, size[0] - 0.95, bottom, 0.14, height)
     bar.set_axis_on()
-    bar = figure.colorbar(colours, cax=bar, label=label)
+    bar = figure.colorbar(colours, cax=bar)
+    [label] = legible([label], width=40, kind="label")
+    bar.set_label(label, **text_style([label]))
     bar.outline.set_visible(False)

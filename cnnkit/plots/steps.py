@@ -1,14 +1,21 @@
 """Figures of one step of a layer: what goes in, what is done, what comes out."""
 
 import numpy as np
-from matplotlib.patches import Rectangle
 
 from cnnkit.plots.canvas import new_figure
 from cnnkit.plots.names import legible, text_style
+from cnnkit.plots.tables import (
+    MOST_NUMBERS,
+    WINDOW,
+    exact,
+    frame,
+    numbers,
+    picture,
+    short,
+    signed,
+)
 
-WINDOW = "#D55E00"  # the window and the value that comes of it
 MOST_BARS = 20
-MOST_NUMBERS = 7  # rows and columns of numbers that can be read from the back
 
 
 def convolution_step(
@@ -52,23 +59,23 @@ def convolution_step(
     with new_figure(11, 3.9) as figure:
         grid = figure.add_gridspec(1, 5, width_ratios=(1.25, 1, 1, 1, 1.25))
         panels = [figure.add_subplot(grid[i]) for i in range(5)]
-        _picture(panels[0], image, "input")
-        _box(panels[0], box)
+        picture(panels[0], image, "input")
+        frame(panels[0], box)
         titles = "the window", "× the kernel", "= the products"
         if channels > 1:
             titles = "mean of the window", "sum of the kernel", "products, all added"
         for panel, values, title in zip(
             panels[1:4], (window, kernel, products), titles, strict=True
         ):
-            _numbers(panel, values, title, two_ways=panel is not panels[1])
-        said = f"sum {_short(products.sum())}"
+            numbers(panel, values, title, two_ways=panel is not panels[1])
+        said = f"sum {exact(products.sum())}"
         if bias:
-            said += f" + bias {_short(bias)} = {_short(products.sum() + bias)}"
+            said += f"\n+ bias {exact(bias)}\n= {exact(products.sum() + bias)}"
         panels[3].set_xlabel(said, fontsize=13, color=WINDOW)
-        _picture(panels[4], known, "output so far", like=output)
-        _box(panels[4], (row, column, row + 1, column + 1))
+        picture(panels[4], known, "output so far", like=output)
+        frame(panels[4], (row, column, row + 1, column + 1))
         panels[4].set_xlabel(
-            f"row {row}, column {column}: {_short(output[row, column])}",
+            f"row {row}, column {column}:\n{exact(output[row, column])}",
             fontsize=13, color=WINDOW,
         )  # fmt: skip
     return figure
@@ -106,17 +113,69 @@ def pooling_step(image, window, output, *, box, place, kind, kept=None):
     with new_figure(8.4, 3.7) as figure:
         grid = figure.add_gridspec(1, 3, width_ratios=(1.25, 1, 1.25))
         panels = [figure.add_subplot(grid[i]) for i in range(3)]
-        _picture(panels[0], np.where(np.isfinite(image), image, np.nan), "input")
-        _box(panels[0], box)
-        _numbers(panels[1], window, "the window")
+        picture(panels[0], np.where(np.isfinite(image), image, np.nan), "input")
+        frame(panels[0], box)
+        numbers(panels[1], window, "the window")
         if kept is not None:
-            _box(panels[1], (*kept, kept[0] + 1, kept[1] + 1))
-        value = _short(output[row, column])
+            frame(panels[1], (*kept, kept[0] + 1, kept[1] + 1))
+        value = exact(output[row, column])
         panels[1].set_xlabel(f"{kind}: {value}", fontsize=13, color=WINDOW)
-        _picture(panels[2], _so_far(output, place), "output so far", like=output)
-        _box(panels[2], (row, column, row + 1, column + 1))
+        picture(panels[2], _so_far(output, place), "output so far", like=output)
+        frame(panels[2], (row, column, row + 1, column + 1))
         panels[2].set_xlabel(
-            f"row {row}, column {column}: {value}", fontsize=13, color=WINDOW
+            f"row {row}, column {column}:\n{value}", fontsize=13, color=WINDOW
+        )
+    return figure
+
+
+def activation_step(before, after, curve, *, place, name):
+    """Draws a map before and after an activation, and one value on the curve.
+
+    Args:
+        before: float array of shape (rows, columns).
+        after: float array of the same shape.
+        curve: (inputs, outputs), two float arrays of shape (points,).
+        place: (row, column) of the value that is marked.
+        name: str, the name of the function.
+
+    Returns:
+        A matplotlib `Figure` with three panels: before, the curve, after. Both maps
+        have one scale of colours: blue below 0, white, red above.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    before, after = np.asarray(before, float), np.asarray(after, float)
+    if before.ndim != 2 or before.shape != after.shape:
+        raise ValueError(
+            "`before` and `after` are maps of one shape (rows, columns). Received: "
+            f"shapes {before.shape} and {after.shape}"
+        )
+    row, column = place
+    old, new = before[place], after[place]
+    most = max(abs(before).max(), abs(after).max()) or 1
+    with new_figure(9.6, 3.9) as figure:
+        panels = figure.subplots(1, 3, width_ratios=(1.1, 1, 1.1))
+        for panel, values, title, value in (
+            (panels[0], before, "before", old), (panels[2], after, "after", new)
+        ):  # fmt: skip
+            signed(
+                panel, values, f"{title}, {len(values)} × {len(values.T)}", most=most
+            )
+            frame(panel, (row, column, row + 1, column + 1))
+            said = f"row {row}, column {column}: {exact(value)}"
+            panel.set_xlabel(said, fontsize=12, color=WINDOW)
+        axes = panels[1]
+        axes.axhline(0, color="0.6", lw=0.8)
+        axes.axvline(0, color="0.6", lw=0.8)
+        axes.plot(*curve, color="0.2", lw=2)
+        axes.plot([old, old, 0], [0, new, new], color=WINDOW, lw=1.5, ls="dashed")
+        axes.plot([old], [new], "o", color=WINDOW, ms=10)
+        axes.set_title(f"{name}({exact(old)}) = {exact(new)}", fontsize=12)
+        axes.set_xlabel("value that comes in", fontsize=12)
+        axes.set_ylabel("value that goes out", fontsize=12)
+        figure.supxlabel(
+            f"colours: blue −{short(most)}, white 0, red {short(most)}", fontsize=11
         )
     return figure
 
@@ -158,7 +217,7 @@ def softmax_terms(logits, terms, probabilities, class_names, *, temperature=1.0)
             span = max(values.max(), 0) - min(values.min(), 0) or 1
             for i, value in enumerate(values):
                 axes.text(
-                    max(value, 0) + 0.02 * span, i, f"{value:.3f}".replace("-", "−"),
+                    max(value, 0) + 0.02 * span, i, f"{value:.4f}".replace("-", "−"),
                     va="center", fontsize=10,
                 )  # fmt: skip
             axes.axvline(0, color="0.6", lw=0.8)
@@ -166,8 +225,8 @@ def softmax_terms(logits, terms, probabilities, class_names, *, temperature=1.0)
             axes.set_title(title, fontsize=12)
             axes.set_xticks([])
             axes.tick_params(left=False)
-        panels[1].set_xlabel(f"sum {columns[1].sum():.3f}", fontsize=12)
-        panels[2].set_xlabel("sum 1.000", fontsize=12)
+        panels[1].set_xlabel(f"sum {columns[1].sum():.4f}", fontsize=12)
+        panels[2].set_xlabel("sum 1.0000", fontsize=12)
         panels[0].set_yticks(range(count), names, **text_style(names))
         panels[0].invert_yaxis()
     return figure
@@ -179,47 +238,3 @@ def _so_far(output, place):
     known = np.full(output.size, np.nan)
     known[:last] = output.ravel()[:last]
     return known.reshape(output.shape)
-
-
-def _box(axes, box):
-    top, left, bottom, right = box
-    axes.add_patch(
-        Rectangle(
-            (left - 0.5, top - 0.5), right - left, bottom - top,
-            fill=False, ec=WINDOW, lw=3,
-        )
-    )  # fmt: skip
-
-
-def _picture(axes, values, title, like=None):
-    span = values if like is None else like
-    axes.imshow(values, cmap="gray", vmin=np.nanmin(span), vmax=np.nanmax(span) or 1)
-    axes.set_title(f"{title}, {values.shape[0]} × {values.shape[1]}", fontsize=12)
-    axes.set(xticks=[], yticks=[])
-    axes.set_facecolor("#e8eef4")  # what is not known yet
-
-
-def _numbers(axes, values, title, *, two_ways=False):
-    finite = values[np.isfinite(values)]
-    most = abs(finite).max() or 1
-    low = -most if two_ways else finite.min()
-    axes.imshow(
-        np.where(np.isfinite(values), values, np.nan),
-        cmap="RdBu_r" if two_ways else "gray", vmin=low,
-        vmax=most if two_ways else max(finite.max(), low + 1e-9), alpha=0.45,
-    )  # fmt: skip
-    size = 13 if max(values.shape) <= 3 else 10 if max(values.shape) <= 5 else 8
-    for (i, j), value in np.ndenumerate(values):
-        if not np.isfinite(value):
-            continue
-        axes.text(j, i, _short(value), ha="center", va="center", fontsize=size)
-    axes.set_title(title, fontsize=12)
-    axes.set(xticks=[], yticks=[])
-
-
-def _short(value):
-    if abs(value) >= 100 or value == round(value):
-        text = f"{value:.0f}"
-    else:
-        text = f"{value:.2g}" if abs(value) < 1 else f"{value:.1f}"
-    return text.replace("-", "−")

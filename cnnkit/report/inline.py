@@ -1,5 +1,6 @@
 """Pictures and figures as addresses that hold them, so that a page needs no file."""
 
+from cnnkit import plots
 from cnnkit.data.display import address
 from cnnkit.data.reading import as_picture
 
@@ -15,7 +16,7 @@ def drawing(figure):
     Returns:
         str that begins with "data:image/png".
     """
-    return address(lambda file: figure.savefig(file, format="png", dpi=144))
+    return address(lambda file: file.write(plots.png(figure)))
 
 
 def photograph(pixels):

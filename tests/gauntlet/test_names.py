@@ -102,6 +102,20 @@ def drawn(names):
     yield plots.score_against(trials_of(names), names[0])
     yield plots.score_against(trials_of(names), names[3])
     yield plots.parallel_coordinates(trials_of(names))
+    yield plots.pixels(np.ones((2, 2)), title=names[0])
+    yield plots.flatten_map(
+        np.ones((1, 2)), np.ones((1, 2)), np.ones(2), channel=0, others=0.0,
+        class_name=names[0],
+    )  # fmt: skip
+    one_in_six, unchanged = np.full((2, 6), 1 / 6), dict.fromkeys(["rotation"], 0.0)
+    yield plots.change_view(
+        pictures[:2], np.ones((2, 2, 2, 1)), one_in_six, names, change="none",
+        channels=[0], layer=names[0], amounts=unchanged,
+    )  # fmt: skip
+    layers = [(1, names[0], "Dense", np.ones(6), [], 1.0)]
+    yield plots.network_view(
+        pictures[0], layers, one_in_six[0], names, count=1, colours="layer"
+    )
     yield plots.importance(rows(names, importance=[0.1] * 6, deviation=[0.01] * 6))
     yield plots.coverage({n: trials_of(names) for n in names[:3]}, names[0], names[1])
 
