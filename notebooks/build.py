@@ -37,6 +37,8 @@ HEADER = "# ---\n# jupyter:\n"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 SOLUTION = re.compile(rf"^([ \t]+){BEGIN}\n(.*?)^[ \t]+{END}$", re.M | re.S)
 YOUR_TURN = 'raise NotImplementedError("your turn")'
+WIDGET = "application/vnd.jupyter.widget-view+json"
+RUN_IT = "A widget: run this cell in JupyterLab, and its controls appear here."
 
 
 class LessonError(Exception):
@@ -168,6 +170,7 @@ def scrub(notebook):
         text = text.replace(f"{REPOSITORY}{os.sep}", "").replace(str(REPOSITORY), ".")
         return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", text)
 
+    notebook.metadata.pop("widgets", None)  # their state, all figures included
     for i, cell in enumerate(code_cells(notebook), start=1):
         cell.outputs = joined(cell.outputs)
         cell.execution_count = i
@@ -177,6 +180,8 @@ def scrub(notebook):
                 output.text = clean(output.text)
             if output.output_type == "execute_result":
                 output.execution_count = i
+            if WIDGET in output.get("data", {}):  # nothing without a kernel
+                output.data = {"text/plain": RUN_IT}
             for kind, value in output.get("data", {}).items():
                 if kind == "image/png":
                     output.data[kind] = smaller(value)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_curve
 from sklearn.utils.class_weight import compute_class_weight
@@ -233,6 +234,31 @@ def heat_by_convolution(maps, kernel, label):
     return keras.ops.convert_to_numpy(keras.ops.relu(heat))[0, :, :, label]
 
 
+def tipped_by_leaving_out(values, weights, said, truth):
+    """Without a channel the gap between two logits is another: by how much?"""
+    logits = values @ weights
+    changes = []
+    for channel in range(len(values)):
+        left = np.delete(values, channel) @ np.delete(weights, channel, axis=0)
+        changes.append(logits[said] - logits[truth] - left[said] + left[truth])
+    return changes.index(max(changes)), max(changes)
+
+
+def by_largest(what, amount):
+    """An answer to lesson 15: the channel with the largest `what`, and its `amount`."""
+
+    def answer(values, weights, said, truth):
+        for_said, for_truth = weights[:, said], weights[:, truth]
+        channel = np.argmax(what(values, for_said, for_truth))
+        return channel, amount(values, for_said, for_truth)[channel]
+
+    return answer
+
+
+def gap(values, for_said, for_truth):
+    return values * for_said - values * for_truth
+
+
 def undone_by_matrices(x, side, enlarge, shift):
     middle = (side - 1) / 2
     to_middle, back = np.array([[1, -middle], [0, 1]]), np.array([[1, middle], [0, 1]])
@@ -240,9 +266,21 @@ def undone_by_matrices(x, side, enlarge, shift):
     return (np.linalg.inv(right @ back @ larger @ to_middle) @ (x, 1))[0]
 
 
+def side_by_keras(side, kernel, stride=1, padding=0):
+    bordered = keras.layers.ZeroPadding2D(padding)
+    shape = bordered.compute_output_shape((None, side, side, 1))
+    return keras.layers.Conv2D(1, kernel, stride).compute_output_shape(shape)[1]
+
+
+def softmax_by_scipy(logits, temperature=1.0):
+    return special.softmax(np.asarray(logits) / temperature)
+
+
 RIGHT = {
     "00": most_frequent,
     "01": known_to_pandas,
+    "02": side_by_keras,
+    "03": softmax_by_scipy,
     "04": counted_by_keras,
     "07": undone_by_matrices,
     "05": read_by_pandas,
@@ -254,6 +292,7 @@ RIGHT = {
     "12": opened_in_keras,
     "13": counted_three_ways,
     "14": heat_by_convolution,
+    "15": tipped_by_leaving_out,
     "16": stacked_by_keras,
     "17": dense_by_keras,
     "18": separated_by_keras,
@@ -283,6 +322,31 @@ WRONG = {
         (lambda a, b: sum(x not in a for x in b) / len(b), "clean"),
         (lambda a, b: sum(x in a for x in b) / len(a + b), "all pictures"),
         (lambda a, b: 100 * sum(x in a for x in b) / len(b), "percent"),
+    ],
+    "02": [
+        (lambda n, k, s=1, p=0: (n - k) // s + 1, "on both sides"),
+        (lambda n, k, s=1, p=0: (n - k + p) // s + 1, "left *and* right"),
+        (lambda n, k, s=1, p=0: 1 + (n - k + 2 * p) / s, "2.5 pixels"),
+        (lambda n, k, s=1, p=0: math.ceil((n - k + 2 * p) / s) + 1, "you kept it"),
+        (lambda n, k, s=1, p=0: (n - k + 2 * p) // s, "one, not none"),
+        (lambda n, k, s=1, p=0: (n - k + 2 * p + 1) // s, "needs no step"),
+        (lambda n, k, s=1, p=0: n - k + 2 * p + 1, "Right for stride 1"),
+        (lambda n, k, s=1, p=0: math.ceil(n / s), 'padding="same"'),
+        (lambda n, k, s=1, p=0: side_by_keras(n, k, s, p) ** 2, "its side"),
+    ],
+    "03": [
+        (lambda z, t=1.0: special.softmax(z), "Right for temperature 1"),
+        (lambda z, t=1.0: special.softmax(z * t), "should make them alike"),
+        (lambda z, t=1.0: special.softmax(z) / t, "Divide the logits"),
+        (lambda z, t=1.0: special.softmax(z) ** (1 / t), "no longer 1"),
+        (lambda z, t=1.0: np.exp((z - max(z)) / t), "Divide by their sum"),
+        (lambda z, t=1.0: np.exp((z - max(z)) / t) / len(z), "not their number"),
+        (lambda z, t=1.0: z / t / (z / t).sum(), "What of the exponential"),
+        (lambda z, t=1.0: abs(z) / abs(z).sum(), "sign of a logit"),
+        (lambda z, t=1.0: special.expit(z / t), "each class by itself"),
+        (lambda z, t=1.0: (z == z.max()).astype(float), "the winner"),
+        (lambda z, t=1.0: special.log_softmax(z / t), "logarithms"),
+        (lambda z, t=1.0: 100 * special.softmax(z / t), "percent"),
     ],
     "04": [
         (lambda k, c, f, bias=True: f * (k**2 + bias), "all the channels"),
@@ -502,6 +566,34 @@ WRONG = {
         (lambda m, k, c: np.dot(m.mean(axis=(0, 1)), k[:, c]), "logit of the class"),
         (lambda m, k, c: m * k[:, c].clip(0), "each by itself"),
         (lambda m, k, c: (m.sum(axis=0) * k[:, c]).clip(0), "rows of the picture"),
+    ],
+    "15": [
+        (
+            by_largest(lambda v, s, t: v * s, lambda v, s, t: v * s),
+            "has decided nothing",
+        ),
+        (by_largest(lambda v, s, t: v * s, gap), "channel is another"),
+        (by_largest(lambda v, s, t: s - t, lambda v, s, t: s - t), "weights alone"),
+        (by_largest(lambda v, s, t: s - t, gap), "channel is another"),
+        (lambda v, w, s, t: tipped_by_leaving_out(v, w, t, s), "wrong way round"),
+        (by_largest(lambda *x: -gap(*x), gap), "the smallest gap"),
+        (by_largest(lambda *x: abs(gap(*x)), lambda *x: abs(gap(*x))), "with its sign"),
+        (by_largest(lambda *x: abs(gap(*x)), gap), "channel is another"),
+        (by_largest(lambda v, s, t: v, gap), "with the largest value"),
+        (lambda v, w, s, t: tipped_by_leaving_out(v, w.T, s, t), "has a column"),
+        (
+            lambda v, w, s, t: (
+                tipped_by_leaving_out(v, w, s, t)[0],
+                v @ w[:, s] - v @ w[:, t],
+            ),
+            "all channels make together",
+        ),
+        (by_largest(gap, lambda v, s, t: v), "Its value alone"),
+        (by_largest(gap, lambda v, s, t: v * s), "to be taken off"),
+        (by_largest(gap, lambda v, s, t: s - t), "not yet multiplied"),
+        (lambda *x: tipped_by_leaving_out(*x)[::-1], "wrong order"),
+        (lambda *x: tipped_by_leaving_out(*x)[0], "Return two numbers: it"),
+        (lambda *x: tipped_by_leaving_out(*x)[1], "the channel, and this"),
     ],
     "16": [
         (lambda n, k, c: (k * n, n * (k * c) ** 2), "overlap"),

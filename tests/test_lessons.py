@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -258,6 +259,19 @@ def test_an_executed_notebook_holds_nothing_of_this_machine(small):
     assert stream.text == "notebooks <object object at 0x…>\n1\n"
     assert result.data == {"text/plain": "<object at 0x…>"}
     assert executed.cells[1].metadata == notebook.cells[1].metadata
+
+
+def test_in_a_built_lesson_a_widget_is_one_line_of_text(small):
+    notebook = build.solved(build.read(small))
+    notebook.cells[1].source = "import ipywidgets\nipywidgets.IntSlider()"
+    executed = build.execute(notebook)
+    assert build.WIDGET in executed.cells[1].outputs[0].data
+    assert "widgets" in executed.metadata
+    [result] = build.scrub(executed).cells[1].outputs
+    assert result.data == {"text/plain": build.RUN_IT}
+    html, _ = HTMLExporter().from_notebook_node(executed)
+    assert build.RUN_IT in html
+    assert "html-manager" not in html  # a script from the network, for widgets alone
 
 
 def first(notebook):
