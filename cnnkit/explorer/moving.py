@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from cnnkit import plots
 from cnnkit.evaluation.invariance import changed
-from cnnkit.explain.tapping import check_images, feature_layer, layers_of, tap
+from cnnkit.explain.tapping import feature_layer, layers_of, tap
+from cnnkit.explorer.running import as_batch
 
 MOST_MAPS = 4
 
@@ -50,14 +51,7 @@ def invariance(
     Example:
         >>> invariance(model, picture, move=(0.1, 0), class_names=signs.class_names)
     """
-    image = np.asarray(image)
-    image = image[..., np.newaxis] if image.ndim == 2 else image
-    if image.ndim != 3:
-        raise ValueError(
-            "`image` is one picture of shape (height, width, channels). Received: "
-            f"shape {image.shape}"
-        )
-    [before] = check_images(model, image[np.newaxis])
+    [before] = as_batch(model, image)
     after = changed(before, move=move, turn=turn, scale=scale, brightness=brightness)
     pictures = np.stack([before, after])
     layer = feature_layer(model, layer, pictures)

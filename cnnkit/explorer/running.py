@@ -51,14 +51,7 @@ def run(model, image):
             probabilities, none of its layers can be seen at work, or one puts out
             numbers that are not finite.
     """
-    image = np.asarray(image)
-    image = image[..., np.newaxis] if image.ndim == 2 else image
-    if image.ndim != 3:
-        raise ValueError(
-            "`image` is one picture of shape (height, width, channels). Received: "
-            f"shape {image.shape}"
-        )
-    pixels = tf.constant(check_images(model, image[np.newaxis]))
+    pixels = tf.constant(as_batch(model, image))
     if not model.built:
         model(pixels, training=False)  # a Sequential without an Input
     passed, times, before = [], Counter(), {}
@@ -106,6 +99,30 @@ def run(model, image):
             f"one. Received: {broken.path!r} puts out NaN or infinity first"
         )
     return pixels[0].numpy(), passed, probabilities[0].numpy()
+
+
+def as_batch(model, image):
+    """Returns one picture as a batch of one, or says what is wrong with it.
+
+    Args:
+        model: `keras.Model` that is to take it.
+        image: array of pixels in [0, 255], shape (height, width, channels), or (height,
+            width) where the model takes grey pictures.
+
+    Returns:
+        float32 array of shape (1, height, width, channels).
+
+    Raises:
+        ValueError: it is not as above, or does not fit the model.
+    """
+    image = np.asarray(image)
+    image = image[..., np.newaxis] if image.ndim == 2 else image
+    if image.ndim != 3:
+        raise ValueError(
+            "`image` is one picture of shape (height, width, channels). Received: "
+            f"shape {image.shape}"
+        )
+    return check_images(model, image[np.newaxis])
 
 
 def strongest(maps, count):
