@@ -73,6 +73,19 @@ def test_with_weights_in_the_cache_photographs_get_a_pretrained_network(
     assert "mobilenet" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_without_a_cache_photographs_begin_with_the_weights_of_the_package(
+    colours, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "empty"))
+    out = tmp_path / "run"
+    arguments = ["--image-size", "96", "--minutes", "0.05", "--out", str(out)]
+    assert main(["train", str(colours), *arguments]) == 0
+    said = capfd.readouterr().out
+    assert "no ImageNet weights are at hand, and those of this package" in said
+    assert "weights from this package (small_cnn.npz)" in said
+    assert "6 test pictures" in said and (out / "report.html").is_file()
+
+
 def test_settings_are_tried_first_and_the_report_shows_the_trials(
     colours, tmp_path, capfd
 ):

@@ -134,14 +134,21 @@ def _trained(photos, use_weights, options, out):
             )
         )  # fmt: skip
         recipe, epochs = training.fine_tune, HEAD_EPOCHS
+    elif shape[0] >= SMALL:
+        print("no ImageNet weights are at hand, and those of this package are taken:")
+        space = tuning.together(
+            partial(_head_start_space, num_classes=num_classes, image_shape=shape),
+            partial(_settings_space, usual=1e-3),  # what is learnt already moves less
+        )
+        recipe, epochs = training.fit, TUNING_EPOCHS
     else:
-        why = "no ImageNet weights are at hand"
-        if shape[0] < SMALL:
-            why = f"pictures are smaller than {SMALL} pixels"
-        print(f"training small_cnn from scratch, as {why}")
+        print(
+            "training small_cnn from scratch, as pictures are smaller than "
+            f"{SMALL} pixels"
+        )
         space = tuning.together(
             partial(_small_cnn_space, num_classes=num_classes, input_shape=shape),
-            _settings_space,
+            partial(_settings_space, usual=3e-3),
         )
         recipe, epochs = training.fit, TUNING_EPOCHS
     chosen, trials = keras_tuner.HyperParameters(), None  # without a search: defaults
@@ -173,11 +180,20 @@ def _small_cnn_space(hp, *, num_classes, input_shape):
     )
 
 
-def _settings_space(hp):
+def _head_start_space(hp, *, num_classes, image_shape):
+    from cnnkit import transfer
+
+    return transfer.classifier(
+        "small_cnn", num_classes, image_shape=image_shape, weights="embedded",
+        dropout=hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2),
+    )  # fmt: skip
+
+
+def _settings_space(hp, *, usual):
     """What most depends on the pictures; its values share one compiled model."""
     return {
         "learning_rate": hp.Float(
-            "learning_rate", 5e-4, 2e-2, sampling="log", default=3e-3
+            "learning_rate", 5e-4, 2e-2, sampling="log", default=usual
         ),
         "weight_decay": hp.Float(
             "weight_decay", 2e-3, 0.2, sampling="log", default=0.02
