@@ -134,21 +134,18 @@ def _trained(photos, use_weights, options, out):
             )
         )  # fmt: skip
         recipe, epochs = training.fine_tune, HEAD_EPOCHS
-    elif shape[0] >= SMALL:
-        print("no ImageNet weights are at hand, and those of this package are taken:")
-        space = tuning.together(
-            partial(_head_start_space, num_classes=num_classes, image_shape=shape),
-            partial(_settings_space, usual=1e-3),  # what is learnt already moves less
-        )
-        recipe, epochs = training.fit, TUNING_EPOCHS
     else:
-        print(
-            "training small_cnn from scratch, as pictures are smaller than "
-            f"{SMALL} pixels"
-        )
+        if shape[0] >= SMALL:
+            why = "no ImageNet weights are at hand"
+            print(f"{why}, and those of this package are taken:")
+            build, usual = _head_start_space, 1e-3  # what is learnt already moves less
+        else:
+            why = f"pictures are smaller than {SMALL} pixels"
+            print(f"training small_cnn from scratch, as {why}")
+            build, usual = _small_cnn_space, 3e-3
         space = tuning.together(
-            partial(_small_cnn_space, num_classes=num_classes, input_shape=shape),
-            partial(_settings_space, usual=3e-3),
+            partial(build, num_classes=num_classes, image_shape=shape),
+            partial(_settings_space, usual=usual),
         )
         recipe, epochs = training.fit, TUNING_EPOCHS
     chosen, trials = keras_tuner.HyperParameters(), None  # without a search: defaults
@@ -170,12 +167,12 @@ def _trained(photos, use_weights, options, out):
     return model, history, trials
 
 
-def _small_cnn_space(hp, *, num_classes, input_shape):
+def _small_cnn_space(hp, *, num_classes, image_shape):
     from cnnkit import models
 
     return models.small_cnn(
         num_classes=num_classes,
-        input_shape=input_shape,
+        input_shape=image_shape,
         dropout=hp.Float("dropout", 0.0, 0.5, step=0.1),
     )
 

@@ -128,7 +128,7 @@ def feature_layer(model, layer, images):
             "The model has no layer with maps of shape (n, height, width, channels) "
             "after a convolution, so there is nothing to lay over the picture: take "
             "`saliency` or `occlusion`. Received: a model with the layers "
-            f"{_some([path for path, _ in layers_of(model)])}"
+            f"{some([path for path, _ in layers_of(model)])}"
         )
     _FOUND[model] = len(layers_of(model)), ref(found)
     return found
@@ -154,7 +154,7 @@ def find_layer(model, layer):
     if len(found) != 1:
         paths = [path for path, x in every if not found or id(x) in found]
         raise ValueError(
-            f"`layer` must name one layer of the model: one of {_some(paths)}. "
+            f"`layer` must name one layer of the model: one of {some(paths)}. "
             f"Received: layer={layer!r}, the name of {len(found)} layers"
         )
     return next(iter(found.values()))
@@ -283,6 +283,10 @@ def _softmax(model):
     return None, None
 
 
-def _some(names):
-    """The last of many names: those near the end are wanted most."""
+def some(names):
+    """Returns the last 20 of many names: those near the end are wanted most.
+
+    Args:
+        names: list of str.
+    """
     return names if len(names) <= 20 else ["...", *names[-20:]]

@@ -161,6 +161,15 @@ def seen_from(model, layer, shape, places, *, seed=0):
     return np.array([boxes[place] for place in places])
 
 
+def convolutions(model):
+    """Lists (path, layer) for each convolution whose kernels can be drawn.
+
+    Args:
+        model: `keras.Model`; models inside it are opened.
+    """
+    return [(path, x) for path, x in layers_of(model) if isinstance(x, CONVOLUTIONS)]
+
+
 def _activation(layer, function):
     """A block in which a layer has another activation function, where it has one."""
     if not hasattr(layer, "activation"):
@@ -170,7 +179,7 @@ def _activation(layer, function):
 
 def _convolution(model, layer):
     """The path and the layer of a convolution: the one named, else the first."""
-    found = [(path, x) for path, x in layers_of(model) if isinstance(x, CONVOLUTIONS)]
+    found = convolutions(model)
     wanted = None if layer is None else find_layer(model, layer)
     for path, one in found:
         if wanted is None or one is wanted:

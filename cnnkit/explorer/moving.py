@@ -8,7 +8,7 @@ import tensorflow as tf
 from cnnkit import plots
 from cnnkit.evaluation.invariance import changed
 from cnnkit.explain.tapping import feature_layer, layers_of, tap
-from cnnkit.explorer.running import as_batch
+from cnnkit.explorer.running import as_batch, names_of
 
 MOST_MAPS = 4
 
@@ -61,13 +61,7 @@ def invariance(
             "`layer` must put out maps of shape (n, rows, columns, channels). "
             f"Received: {layer.name!r}, which puts out {tuple(maps.shape)}"
         )
-    count = probabilities.shape[1]
-    names = [f"class {i}" for i in range(count)] if class_names is None else class_names
-    if len(names) != count:
-        raise ValueError(
-            f"`class_names` must be {count} names, one a class. "
-            f"Received: {len(names)} names"
-        )
+    names = names_of(class_names, probabilities.shape[1])
     maps = tf.cast(maps, "float32").numpy()
     liveliest = np.argsort(-abs(maps[0]).mean(axis=(0, 1)), kind="stable")[:MOST_MAPS]
     return plots.change_view(

@@ -4,8 +4,8 @@ import numpy as np
 import pandas
 
 from cnnkit import plots
-from cnnkit.explorer.running import run, strongest
-from cnnkit.plots.learnt import number
+from cnnkit.explorer.running import names_of, run, strongest
+from cnnkit.plots.tables import number
 
 MOST_LAYERS = 20  # in a figure that can be read from the back
 COLOURS = ("layer", "block", "network")
@@ -81,13 +81,7 @@ def overview(model, image, *, colours="layer", class_names=None, channels=8):
             f"8. Received: colours={colours!r}, channels={channels!r}"
         )
     picture, passed, probabilities = run(model, image)
-    names = [f"class {i}" for i in range(len(probabilities))]
-    names = names if class_names is None else class_names
-    if len(names) != len(probabilities):
-        raise ValueError(
-            f"`class_names` must be {len(probabilities)} names, one a class. "
-            f"Received: {len(names)} names"
-        )
+    names = names_of(class_names, len(probabilities))
     blocks, parameters = _blocks(passed), _parameters(passed)
     keys, most = list(range(len(passed))), {}
     if colours != "layer":

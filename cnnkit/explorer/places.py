@@ -1,8 +1,5 @@
-"""Where a value stands: in a map, among neighbours in a row, over its window."""
+"""Where a value stands: in a map, or among neighbours in a row."""
 
-import numpy as np
-
-from cnnkit.explorer.windows import border
 from cnnkit.plots.tables import MOST_NUMBERS
 
 
@@ -60,33 +57,3 @@ def around(array, at, title, said):
     part = table[[row], first : first + MOST_NUMBERS]
     told = f"{title}: units {first} to {first + part.shape[1] - 1}"
     return part, told, said, cell(0, channel - first), False
-
-
-def window_of(image, size, at, strides, padding, dilation, value=0.0):
-    """Finds what one value of a sliding window sees.
-
-    Args:
-        image: array of shape (height, width, channels).
-        size: (height, width) of the window, in weights.
-        at: (row, column, ...) of the value in the output.
-        strides: (down, right), two int.
-        padding: "valid" or "same".
-        dilation: (down, right), two int.
-        value: float, what stands around the picture.
-
-    Returns:
-        The picture with its border; the window, an array of shape (height, width,
-        channels); and its frame (top, left, bottom, right) in the bordered picture.
-    """
-    borders, cuts, box = [], [], []
-    for side, weights, place, stride, apart in zip(
-        image.shape, size, at, strides, dilation, strict=False
-    ):
-        how = {"stride": stride, "dilation": apart}
-        borders.append(border(side, weights, **how) if padding == "same" else (0, 0))
-        start, reach = place * stride, apart * (weights - 1) + 1
-        cuts.append(slice(start, start + reach, apart))
-        box.append((start, start + reach))
-    padded = np.pad(image.astype(float), (*borders, (0, 0)), constant_values=value)
-    (top, bottom), (left, right) = box
-    return padded, padded[tuple(cuts)], (top, left, bottom, right)

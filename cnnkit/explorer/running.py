@@ -125,6 +125,29 @@ def as_batch(model, image):
     return check_images(model, image[np.newaxis])
 
 
+def names_of(class_names, count):
+    """Returns a name for each class, or says what is wrong with those that were given.
+
+    Args:
+        class_names: None, or one str a class.
+        count: int, how many classes there are.
+
+    Returns:
+        A list of str, "class 0", "class 1" ... where none were given.
+
+    Raises:
+        ValueError: there is not one a class.
+    """
+    if class_names is None:
+        return [f"class {i}" for i in range(count)]
+    if len(class_names) != count:
+        raise ValueError(
+            f"`class_names` must be {count} names, one a class. "
+            f"Received: {len(class_names)} names"
+        )
+    return [str(name) for name in class_names]
+
+
 def strongest(maps, count):
     """Finds the channels with the largest mean size, and puts them in their order.
 

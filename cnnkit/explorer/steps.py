@@ -4,7 +4,7 @@ import numpy as np
 
 from cnnkit import plots
 from cnnkit.explorer import by_hand
-from cnnkit.explorer.windows import pad, window_at
+from cnnkit.explorer.windows import window_of
 
 ACTIVATIONS = {
     "relu": by_hand.relu,
@@ -54,16 +54,11 @@ def convolution_step(
     how = {"stride": stride, "padding": padding, "dilation": dilation}
     output = by_hand.convolve(image, kernel[..., np.newaxis], [bias], **how)[..., 0]
     _check_place(output, row, column)
-    size = kernel.shape[:2]
-    padded = pad(image, size, **how)
-    window = window_at(padded, row, column, size, stride=stride, dilation=dilation)
-    top, left = row * stride, column * stride
-    reach = [dilation * (side - 1) + 1 for side in size]
+    padded, window, box = window_of(image, row, column, kernel.shape[:2], **how)
     return plots.convolution_step(
         padded.mean(axis=2), window.mean(axis=2), kernel.sum(axis=2),
         (window * kernel).sum(axis=2), output,
-        box=(top, left, top + reach[0], left + reach[1]), place=(row, column),
-        bias=bias, channels=image.shape[2],
+        box=box, place=(row, column), bias=bias, channels=image.shape[2],
     )  # fmt: skip
 
 
@@ -130,13 +125,13 @@ def pooling_step(
     how = {"stride": stride or size, "padding": padding}
     output = pools[kind](image[..., np.newaxis], size, **how)[..., 0]
     _check_place(output, row, column)
-    padded = pad(image[..., np.newaxis], (size, size), value=-np.inf, **how)
-    window = window_at(padded, row, column, (size, size), stride=how["stride"])[..., 0]
-    top, left = row * how["stride"], column * how["stride"]
+    padded, window, box = window_of(
+        image[..., np.newaxis], row, column, (size, size), value=-np.inf, **how
+    )
+    window = window[..., 0]
     kept = np.unravel_index(window.argmax(), window.shape) if kind == "max" else None
     return plots.pooling_step(
-        padded[..., 0], window, output, box=(top, left, top + size, left + size),
-        place=(row, column), kept=kept,
+        padded[..., 0], window, output, box=box, place=(row, column), kept=kept,
         kind="the largest" if kind == "max" else "the mean",
     )  # fmt: skip
 

@@ -5,9 +5,10 @@ import numpy as np
 from keras import layers
 
 from cnnkit import plots
-from cnnkit.explorer.places import around, cell, grid, sums, window_of
+from cnnkit.explorer.places import around, cell, grid, sums
 from cnnkit.explorer.shapes import flatten_map
 from cnnkit.explorer.unit_values import then
+from cnnkit.explorer.windows import window_of
 from cnnkit.plots.tables import MOST_NUMBERS, exact
 
 GLOBAL_POOLS = layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D
@@ -37,8 +38,8 @@ def convolution(x, at):
         image, kernel = image[..., first : first + deep], kernel[..., channel]
     bias = float(x.layer.bias[channel]) if x.layer.use_bias else 0.0
     padded, window, box = window_of(
-        image, kernel.shape[:2], at, x.layer.strides, x.layer.padding,
-        x.layer.dilation_rate,
+        image, row, column, kernel.shape[:2], stride=x.layer.strides,
+        padding=x.layer.padding, dilation=x.layer.dilation_rate,
     )  # fmt: skip
     products, output = window * kernel, sums(x)[..., channel]
     if not _agrees(x, products, bias, output[row, column]):
@@ -117,8 +118,8 @@ def pooling(x, at):
     row, column, channel = at
     largest = isinstance(x.layer, layers.MaxPooling2D)
     padded, window, box = window_of(
-        x.inputs[0][..., [channel]], x.layer.pool_size, at, x.layer.strides,
-        x.layer.padding, (1, 1), value=-np.inf,
+        x.inputs[0][..., [channel]], row, column, x.layer.pool_size,
+        stride=x.layer.strides, padding=x.layer.padding, value=-np.inf,
     )  # fmt: skip
     padded, window, output = padded[..., 0], window[..., 0], x.output[..., channel]
     kind = "the largest" if largest else "the mean"

@@ -3,9 +3,10 @@
 from keras import layers
 
 from cnnkit import plots
+from cnnkit.explain.tapping import some
 from cnnkit.explorer.learnt import CONVOLUTIONS
 from cnnkit.explorer.places import grid
-from cnnkit.explorer.running import run
+from cnnkit.explorer.running import names_of, run
 from cnnkit.explorer.unit_sums import (
     GLOBAL_POOLS,
     convolution,
@@ -60,14 +61,7 @@ def unit_step(model, image, layer, *, row=0, column=0, channel=0, class_names=No
             f"{channels} channels, counted from 0. Received: row={row!r}, "
             f"column={column!r}, channel={channel!r}"
         )
-    names = [f"class {i}" for i in range(len(probabilities))]
-    if class_names is not None:
-        names = [str(name) for name in class_names]
-    if len(names) != len(probabilities):
-        raise ValueError(
-            f"`class_names` must be {len(probabilities)} names, one a class. "
-            f"Received: {len(names)} names"
-        )
+    names = names_of(class_names, len(probabilities))
     if x.output.shape != probabilities.shape:
         names = [f"unit {i}" for i in range(channels)]
     at = row, column, channel
@@ -87,12 +81,10 @@ def _find(passed, layer):
     found = [i for i, x in enumerate(passed) if layer in (x.path, x.layer)]
     found = found[:1] or [i for i, x in enumerate(passed) if x.layer.name == layer]
     if len(found) != 1:
-        paths = [x.path for x in passed]
-        shown = paths if len(paths) <= 20 else ["...", *paths[-20:]]
         raise ValueError(
             "`layer` must name one layer that the picture passes, as in "
-            f"explorer.layer_table: one of {shown}. Received: layer={layer!r}, the "
-            f"name of {len(found)} layers"
+            f"explorer.layer_table: one of {some([x.path for x in passed])}. "
+            f"Received: layer={layer!r}, the name of {len(found)} layers"
         )
     return found[0]
 

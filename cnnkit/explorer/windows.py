@@ -100,9 +100,9 @@ def pad(image, kernel, *, stride=1, padding="valid", dilation=1, value=0.0):
     Args:
         image: array of shape (height, width, channels).
         kernel: (height, width) of the kernel.
-        stride: int.
+        stride: int, or (down, right).
         padding: "valid" adds nothing.
-        dilation: int.
+        dilation: int, or (down, right).
         value: float, what is added.
 
     Returns:
@@ -111,8 +111,10 @@ def pad(image, kernel, *, stride=1, padding="valid", dilation=1, value=0.0):
     if padding == "valid":
         return np.asarray(image, float)
     borders = [
-        border(side, weights, stride=stride, dilation=dilation)
-        for side, weights in zip(image.shape[:2], kernel, strict=True)
+        border(side, weights, stride=step, dilation=apart)
+        for side, weights, step, apart in zip(
+            image.shape[:2], kernel, _pair(stride), _pair(dilation), strict=True
+        )
     ]
     return np.pad(np.asarray(image, float), (*borders, (0, 0)), constant_values=value)
 
@@ -125,12 +127,48 @@ def window_at(image, row, column, kernel, *, stride=1, dilation=1):
         row: int, of the output.
         column: int, of the output.
         kernel: (height, width) of the kernel.
-        stride: int.
-        dilation: int.
+        stride: int, or (down, right).
+        dilation: int, or (down, right).
 
     Returns:
         Array of shape (kernel height, kernel width, channels).
     """
-    top, left = row * stride, column * stride
-    bottom, right = top + dilation * kernel[0], left + dilation * kernel[1]
-    return image[top:bottom:dilation, left:right:dilation]
+    (step_down, step_right), (down, right) = _pair(stride), _pair(dilation)
+    top, left = row * step_down, column * step_right
+    bottom, end = top + down * kernel[0], left + right * kernel[1]
+    return image[top:bottom:down, left:end:right]
+
+
+def window_of(
+    image, row, column, kernel, *, stride=1, padding="valid", dilation=1, value=0.0
+):
+    """Returns a picture with its border, and what one output pixel sees of it.
+
+    Args:
+        image: as for `pad`, and so are all others.
+        row: int, of the output.
+        column: int, of the output.
+        kernel: (height, width) of the kernel.
+        stride: int, or (down, right).
+        padding: "valid" or "same".
+        dilation: int, or (down, right).
+        value: float.
+
+    Returns:
+        The padded picture; the window, as from `window_at`; and its frame in the padded
+        picture, (top, left, bottom, right) in pixels.
+    """
+    how = {"stride": stride, "dilation": dilation}
+    padded = pad(image, kernel, padding=padding, value=value, **how)
+    window = window_at(padded, row, column, kernel, **how)
+    starts = [at * step for at, step in zip((row, column), _pair(stride), strict=True)]
+    ends = [
+        start + apart * (weights - 1) + 1
+        for start, apart, weights in zip(starts, _pair(dilation), kernel, strict=True)
+    ]
+    return padded, window, (*starts, *ends)
+
+
+def _pair(number):
+    """The same number down and to the right, where one was given."""
+    return number if isinstance(number, tuple | list) else (number, number)

@@ -134,20 +134,14 @@ def invariance(table):
             "`table` has 1 to 4 changes, as evaluation.invariance gives it. "
             f"Received: {len(changes)} changes"
         )
-    units = table.attrs.get("units", {})
     with new_figure(WIDTH, 2.6 if len(changes) < 3 else 5.2) as figure:
         panels = figure.subplots(
             1 if len(changes) < 3 else 2, min(2, len(changes)), squeeze=False,
             sharey=True,
         ).ravel()  # fmt: skip
         for axes, change in zip(panels, changes, strict=False):
-            part = table.xs(change, level=0)
-            x = part.index.to_numpy(float)
-            axes.fill_between(x, part["low"], part["high"], color=BLUE, alpha=0.2)
-            axes.plot(x, part["value"], "o-", color=BLUE, label="accuracy")
-            axes.plot(x, part["same"], "s--", color=RED, label="same answer")
+            change_curves(axes, table, change)
             axes.set_title(change, fontsize=12)
-            axes.set(xlabel=units.get(change, "amount"), ylim=(0, 1.03))
             axes.grid(color="0.92")
         for axes in panels[len(changes) :]:
             axes.set_visible(False)
@@ -158,6 +152,24 @@ def invariance(table):
             ncols=2, frameon=False,
         )  # fmt: skip
     return figure
+
+
+def change_curves(axes, table, change, *, marks=6):
+    """Draws accuracy and the share of same answers over the amount of one change.
+
+    Args:
+        axes: matplotlib `Axes`.
+        table: `pandas.DataFrame` of `evaluation.invariance`.
+        change: str, one of its changes.
+        marks: float, the size of a mark in points.
+    """
+    part = table.xs(change, level=0)
+    x = part.index.to_numpy(float)
+    axes.fill_between(x, part["low"], part["high"], color=BLUE, alpha=0.2)
+    axes.plot(x, part["value"], "o-", color=BLUE, ms=marks, label="accuracy")
+    axes.plot(x, part["same"], "s--", color=RED, ms=marks, label="same answer")
+    units = table.attrs.get("units", {})
+    axes.set(xlabel=units.get(change, "amount"), ylim=(0, 1.03))
 
 
 def abstaining(table):

@@ -5,6 +5,7 @@ import numpy as np
 from cnnkit.plots.canvas import new_figure
 from cnnkit.plots.explained import TWO_WAYS
 from cnnkit.plots.names import legible, text_style
+from cnnkit.plots.tables import number
 
 MOST_FILTERS = 8
 TILE, GAP, CAPTION, SIDE, HEAD = 1.2, 0.08, 0.3, 1.6, 0.75  # inches
@@ -140,14 +141,3 @@ def _pixels(axes, pixels, frame):
         edge = (wanted - given) / 2 + 0.5
         set_limits(-edge, given - 1 + edge)
     axes.invert_yaxis()
-
-
-def number(value):
-    """Returns a number in at most six letters or so, with up to three digits.
-
-    Args:
-        value: float.
-    """
-    text = f"{value:.0f}" if 100 <= abs(value) < 1e5 else f"{value:.3g}"
-    text = f"{value:.0e}" if "e" in text else text
-    return text.replace("-", "−")

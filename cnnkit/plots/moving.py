@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from cnnkit.plots.canvas import new_figure
-from cnnkit.plots.evaluated import BLUE, RED
+from cnnkit.plots.evaluated import BLUE, RED, change_curves
 from cnnkit.plots.explained import ONE_WAY, TWO_WAYS
-from cnnkit.plots.learnt import number
 from cnnkit.plots.names import legible, text_style
+from cnnkit.plots.tables import number
 
 MOST_MAPS, MOST_CLASSES, MOST_CURVES = 4, 5, 4
 # In inches: the width, the title, a picture with its words, a curve with its words.
@@ -148,15 +148,10 @@ def _bars(axes, probabilities, class_names):
 
 def _curve(axes, table, change, amount):
     """The answers of many pictures over the amount of a change, and where we are."""
-    part = table.xs(change, level=0)
-    x = part.index.to_numpy(float)
-    axes.fill_between(x, part["low"], part["high"], color=BLUE, alpha=0.2)
-    axes.plot(x, part["value"], "o-", color=BLUE, ms=4, label="accuracy")
-    axes.plot(x, part["same"], "s--", color=RED, ms=4, label="same answer")
+    change_curves(axes, table, change, marks=4)
     if amount is not None:
         axes.axvline(amount, color="black", lw=1.5)
         axes.set_title(f"{change}: now {amount:.3g}", fontsize=11)
-    axes.set(ylim=(0, 1.03), xlabel=table.attrs.get("units", {}).get(change, "amount"))
     axes.xaxis.label.set_fontsize(10)
     axes.locator_params(axis="x", nbins=3)  # each takes time
     axes.set_yticks([0, 0.5, 1])

@@ -5,9 +5,8 @@ import math
 import numpy as np
 
 from cnnkit.plots.canvas import new_figure
-from cnnkit.plots.learnt import number
 from cnnkit.plots.names import ems, legible, text_style
-from cnnkit.plots.tables import WINDOW
+from cnnkit.plots.tables import BAR, WINDOW, number
 
 WIDE, COLUMN, WORDS, TILE, GAP = 11.0, 5.5, 2.1, 0.375, 0.035  # inches
 ROW, ENDS, HEAD, FOOT = 0.68, 1.3, 0.4, 0.36  # heights, in inches
@@ -166,7 +165,7 @@ def _answer(axes, probabilities, class_names, x, top):
         )  # fmt: skip
         axes.barh(
             y, wide * probabilities[k], 0.16, left=x + WORDS + 1.57,
-            color=WINDOW if i == 0 else "#56B4E9",
+            color=WINDOW if i == 0 else BAR,
         )  # fmt: skip
         axes.text(
             x + WORDS + 1.62 + wide * probabilities[k], y, f"{probabilities[k]:.3f}",

@@ -5,7 +5,7 @@ from matplotlib.colors import ListedColormap
 
 from cnnkit.plots.canvas import new_figure
 from cnnkit.plots.names import legible, text_style
-from cnnkit.plots.tables import NEXT, WINDOW, exact, fitting, frame, short, signed
+from cnnkit.plots.tables import BAR, NEXT, WINDOW, exact, fitting, frame, short, signed
 
 MOST_PIXELS = 32  # rows and columns of numbers on a page
 GROUND = ListedColormap(["#e4e4e4", "#c3d9ee", "#6aa5d8"])  # border, picture, window
@@ -212,7 +212,7 @@ def _terms(axes, terms, name):
     span = top - low or 1
     axes.barh(
         range(len(values)), values, height=0.6,
-        color=[WINDOW, "#56B4E9", "#56B4E9", "0.3"],
+        color=[WINDOW, BAR, BAR, "0.3"],
     )  # fmt: skip
     for i, (term, value) in enumerate(terms.items()):
         axes.text(

@@ -7,6 +7,7 @@ from cnnkit.plots.names import legible, text_style
 from cnnkit.plots.tables import (
     MOST_NUMBERS,
     WINDOW,
+    bars,
     exact,
     frame,
     numbers,
@@ -212,19 +213,8 @@ def softmax_terms(logits, terms, probabilities, class_names, *, temperature=1.0)
     with new_figure(11, 1.2 + 0.36 * count) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         for axes, values, title in zip(panels, columns, titles, strict=True):
-            colours = [WINDOW if i == first else "#56B4E9" for i in range(count)]
-            axes.barh(range(count), values, color=colours, height=0.7)
-            span = max(values.max(), 0) - min(values.min(), 0) or 1
-            for i, value in enumerate(values):
-                axes.text(
-                    max(value, 0) + 0.02 * span, i, f"{value:.4f}".replace("-", "−"),
-                    va="center", fontsize=10,
-                )  # fmt: skip
-            axes.axvline(0, color="0.6", lw=0.8)
-            axes.set_xlim(min(values.min(), 0), max(values.max(), 0) + 0.3 * span)
-            axes.set_title(title, fontsize=12)
-            axes.set_xticks([])
-            axes.tick_params(left=False)
+            texts = [f"{value:.4f}".replace("-", "−") for value in values]
+            bars(axes, values, texts, title, stands_out=first, room=0.3)
         panels[1].set_xlabel(f"sum {columns[1].sum():.4f}", fontsize=12)
         panels[2].set_xlabel("sum 1.0000", fontsize=12)
         panels[0].set_yticks(range(count), names, **text_style(names))

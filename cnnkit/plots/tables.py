@@ -7,6 +7,7 @@ from cnnkit.plots.names import ems
 
 WINDOW = "#D55E00"  # the window and the value that comes of it
 NEXT = "#0072B2"  # the window after it
+BAR = "#56B4E9"
 MOST_NUMBERS = 7  # rows and columns of numbers that can be read from the back
 LARGEST, SMALLEST = 13, 8  # of the letters in a table, in points
 
@@ -96,6 +97,30 @@ def numbers(axes, values, title, *, two_ways=False, most=None):
     axes.set(xticks=[], yticks=[])
 
 
+def bars(axes, values, texts, title, *, stands_out=None, room):
+    """Draws numbers as bars, from the first at the top on, each with its text.
+
+    Args:
+        axes: matplotlib `Axes`; upside down is for the figure to say.
+        values: float array of shape (n,).
+        texts: n str, behind the bars.
+        title: str.
+        stands_out: None, or int, which bar has another colour.
+        room: float, for the texts, as a share of the span of the values.
+    """
+    low, high = min(*values, 0), max(*values, 0)
+    span = high - low or 1
+    colours = [WINDOW if i == stands_out else BAR for i in range(len(values))]
+    axes.barh(range(len(values)), values, color=colours, height=0.7)
+    for i, (value, text) in enumerate(zip(values, texts, strict=True)):
+        axes.text(max(value, 0) + 0.02 * span, i, text, va="center", fontsize=10)
+    axes.axvline(0, color="0.6", lw=0.8)
+    axes.set_xlim(low, high + room * span)
+    axes.set_title(title, fontsize=12)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+
+
 def fitting(axes, shape, texts):
     """Returns the size of letters with which each text fits into its cell.
 
@@ -139,6 +164,17 @@ def exact(value):
     """
     text = f"{value:.4f}".rstrip("0").rstrip(".")
     return ("0" if text == "-0" else text).replace("-", "−")
+
+
+def number(value):
+    """Returns a number in at most six letters or so, with up to three digits.
+
+    Args:
+        value: float.
+    """
+    text = f"{value:.0f}" if 100 <= abs(value) < 1e5 else f"{value:.3g}"
+    text = f"{value:.0e}" if "e" in text else text
+    return text.replace("-", "−")
 
 
 def _shorter(value):

@@ -4,9 +4,8 @@ import numpy as np
 
 from cnnkit.plots.canvas import new_figure
 from cnnkit.plots.names import CHARACTER, legible, text_style
-from cnnkit.plots.tables import WINDOW, exact, frame, picture, short, signed
+from cnnkit.plots.tables import bars, exact, frame, picture, short, signed
 
-BAR = "#56B4E9"
 SIZE = 13  # of a heading, in points
 
 
@@ -109,21 +108,9 @@ def weighted_sum(names, values, weights, others, bias):
     with new_figure(11, 1.0 + 0.33 * len(rows)) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         for axes, (title, numbers) in zip(panels, columns, strict=True):
-            span = max(*numbers, 0) - min(*numbers, 0) or 1
-            colours = [BAR] * len(numbers)
-            if title == "= product":
-                colours[-1] = WINDOW
-            axes.barh(range(len(numbers)), numbers, color=colours, height=0.65)
-            for i, number in enumerate(numbers):
-                axes.text(
-                    max(number, 0) + 0.03 * span, i, exact(number), va="center",
-                    fontsize=10.5,
-                )  # fmt: skip
-            axes.axvline(0, color="0.6", lw=0.8)
-            axes.set_xlim(min(*numbers, 0), max(*numbers, 0) + 0.4 * span)
-            axes.set_title(title, fontsize=12)
-            axes.set_xticks([])
-            axes.tick_params(left=False)
+            last = len(rows) - 1 if title == "= product" else None
+            texts = [exact(number) for number in numbers]
+            bars(axes, numbers, texts, title, stands_out=last, room=0.4)
         panels[0].set_yticks(range(len(rows)), rows)
         panels[0].invert_yaxis()
     return figure

@@ -6,8 +6,8 @@ from functools import cache
 import ipywidgets
 
 from cnnkit import explorer
-from cnnkit.explain.tapping import check_images, layers_of
-from cnnkit.explorer.learnt import CONVOLUTIONS
+from cnnkit.explain.tapping import check_images
+from cnnkit.explorer.learnt import convolutions
 from cnnkit.explorer.widgets.pictures import choice
 from cnnkit.explorer.widgets.views import WIDE, close, drawing, menu, place, row_of
 
@@ -90,7 +90,7 @@ def filters(model, images):
         ValueError: the pictures do not fit the model.
     """
     images = check_images(model, images)
-    layers = menu("layer", _convolutions(model))
+    layers = menu("layer", [path for path, _ in convolutions(model)])
 
     @cache
     def draw(layer):
@@ -123,7 +123,7 @@ def invariance(model, images, class_names=None, *, curve=None):
         _slider("scale", 1, 0.5, 2, 0.1),
         _slider("brightness", 0, -80, 80, 10),
     ]
-    paths = [(path, path) for path in _convolutions(model)]
+    paths = [(path, path) for path, _ in convolutions(model)]
     layers = menu("layer", [("last with maps", None), *paths])
 
     def draw(which, right, down, turn, scale, brightness, layer):
@@ -137,11 +137,6 @@ def invariance(model, images, class_names=None, *, curve=None):
     return ipywidgets.VBox(
         [row_of([which, button]), answer, row_of([*sliders, layers]), page]
     )
-
-
-def _convolutions(model):
-    """The paths of the layers whose kernels can be drawn."""
-    return [path for path, x in layers_of(model) if isinstance(x, CONVOLUTIONS)]
 
 
 def _slider(description, value, low, high, step):
