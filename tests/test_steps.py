@@ -45,7 +45,32 @@ def test_window_products_sum_and_output(channels, stride, padding):
     assert np.isnan(drawn.ravel()[done:]).all()
     [box] = picture.patches
     assert box.get_xy() == (column * stride - 0.5, row * stride - 0.5)
+    assert (box.get_width(), box.get_height()) == (3, 3)
     assert f"row {row}, column {column}" in known.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "reach"),
+    [(1, 1, (2, 3)), (2, 1, (2, 3)), (1, 2, (3, 5)), (1, (3, 1), (4, 3))],
+)
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_frame_holds_the_window_that_keras_sees(stride, dilation, reach, padding):
+    image, kernel = RNG.normal(0, 1, (9, 8, 3)), RNG.normal(0, 1, (2, 3, 3))
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    output = np.asarray(
+        ops.conv(image[None].astype("float32"), kernel[..., None].astype("float32"),
+                 stride, padding, dilation_rate=dilation)
+    )[0, ..., 0]  # fmt: skip
+    for row, column in ((0, 0), (output.shape[0] - 1, output.shape[1] - 1)):
+        padded, window, frame = explorer.windows.window_of(
+            image, row, column, (2, 3), **how
+        )
+        top, left, bottom, right = frame
+        assert (bottom - top, right - left) == reach
+        down, across = dilation if isinstance(dilation, tuple) else (dilation,) * 2
+        seen = padded[top:bottom:down, left:right:across]
+        np.testing.assert_array_equal(window, seen)
+        assert (window * kernel).sum() == pytest.approx(output[row, column], abs=1e-4)
 
 
 def test_what_does_not_fit_is_named():
