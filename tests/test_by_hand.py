@@ -61,7 +61,7 @@ def test_convolution(
     assert list(ours.shape[:2]) == sides
 
 
-@settings(max_examples=60, deadline=None)
+@MANY
 @given(
     seed=SEEDS, groups=st.integers(1, 4), deep=st.integers(1, 2), own=st.integers(1, 2)
 )
