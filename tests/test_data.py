@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
+from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from cnnkit import data
@@ -386,6 +387,31 @@ def test_pictures_shrink_as_in_tensorflow_and_grow_as_in_pillow(folder):
     assert np.abs(large.pixels[3] - np.asarray(grown, "float32")).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(40, 40), (31, 47), (25, 59), (48, 70)])
+def test_a_little_smaller_is_the_mean_of_points_between_pixels(size):
+    photo = np.random.default_rng(0).integers(0, 256, (48, 60), dtype="uint8")
+    height, width = size
+    places = []
+    for new, old in zip(size, photo.shape, strict=True):
+        points = new * (2 if new < old else 1)
+        places.append((np.arange(points) + 0.5) * old / points - 0.5)
+    grid = np.meshgrid(*places, indexing="ij")
+    between = ndimage.map_coordinates(
+        photo.astype(float), grid, order=1, mode="nearest"
+    )
+    means = between.reshape(height, len(places[0]) // height, width, -1).mean((1, 3))
+    assert np.abs(decoding.resize(photo, width, height) - means).max() <= 1.5  # rounded
+
+
+@pytest.mark.parametrize("size", [24, 31, 41, 55])
+def test_the_finest_pattern_is_grey_and_makes_no_other_when_it_shrinks(size):
+    board = np.uint8(255 * (np.indices((60, 60)).sum(axis=0) % 2))
+    shrunk = decoding.resize(board, size, size).astype(float)
+    careless = tf.image.resize(board[..., None], (size, size)).numpy()
+    assert abs(shrunk.mean() - 127.5) < 1
+    assert shrunk.std() < 0.5 * careless.std()
+
+
 def test_padding_makes_no_pictures_alike(tmp_path):
     for i in range(40):
         (tmp_path / str(i % 2)).mkdir(exist_ok=True)
@@ -398,9 +424,11 @@ def test_padding_makes_no_pictures_alike(tmp_path):
 
 @pytest.mark.parametrize("shape", [(1, 9, 7, 1), (32, 48, 48, 3), (3, 1, 1, 3)])
 def test_pixels_become_floats_that_tensorflow_takes_over_without_a_copy(shape):
-    images = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
-    floats = memory.as_floats(images)
-    np.testing.assert_array_equal(floats, images.astype("float32"))
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, *shape[1:]), dtype="uint8")
+    chosen = rng.permutation(40)[: shape[0]]
+    floats = memory.as_floats(images, chosen)
+    np.testing.assert_array_equal(floats, images[chosen].astype("float32"))
     assert floats.dtype == "float32" and floats.ctypes.data % 64 == 0
 
 

@@ -57,13 +57,16 @@ def make(
     def load(position):
         epoch, step = divmod(int(position), steps)
         chosen = order(epoch)[edges[step] : edges[step + 1]]
-        images, targets = pixels[chosen], labels[chosen]
+        targets = labels[chosen]
+        if augment is None and mix is None:
+            return as_floats(pixels, chosen), targets
+        images = pixels[chosen]
         if augment is not None:
             images = augment(images, np.random.default_rng((seed, epoch, step)))
         if mix is not None:  # by luck of its own, so that it leaves augmentation alone
             luck = np.random.default_rng((seed, epoch, step, 1))
             images, targets = mix(images, targets, luck)
-        return as_floats(images), targets
+        return as_floats(images, range(len(images))), targets
 
     as_it_is = tf.autograph.experimental.do_not_convert  # reading our source costs
     kinds = (tf.float32, tf.int32 if num_classes is None else tf.float32)
@@ -87,4 +90,7 @@ def make(
     threads = None if augment is None else 2
     batches = positions.map(load_in_graph, threads, deterministic=threads and True)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-    return batches.prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # all is set, and each pass would pay for it
+    options.threading.private_threadpool_size = threads or 1
+    return batches.prefetch(2).with_options(options)

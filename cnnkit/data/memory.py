@@ -1,9 +1,10 @@
 """Memory of batches: freed memory is kept for the next one, and none is copied twice.
 
-The first halves what a step of training costs, the second what reading a batch costs.
+Both make a batch cheaper, and on some systems the first a step of training as well.
 """
 
 import ctypes
+import math
 import os
 import sys
 from functools import cache
@@ -11,10 +12,15 @@ from functools import cache
 import numpy as np
 
 # Numbers of the options of mallopt in glibc's malloc.h, and the values we set: hand
-# nothing back to the system, and ask it for much at a time.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+# nothing back to the system, ask it for much at a time, and let all threads share it.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 ALIGNED = 64  # bytes: Eigen's, with the widest vectors of today's processors
-KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28, M_MMAP_THRESHOLD: 2**30}
+KEPT = {
+    M_TRIM_THRESHOLD: 2**31 - 1,
+    M_TOP_PAD: 2**28,
+    M_MMAP_THRESHOLD: 2**30,
+    M_ARENA_MAX: 1,
+}
 
 
 @cache
@@ -23,8 +29,10 @@ def keep_freed_memory():
 
     A batch and a step ask for buffers of many megabytes and free them. glibc gives
     such buffers back to the system at once and gets them again, page by page, each page
-    filled with zeros: with `small_cnn` at 64 pixels 40 % of all CPU-seconds
-    (tests/benchmarks/memory_kept.py). A process keeps what it had at its peak.
+    filled with zeros. What that costs depends on the system: from nothing to 40 % of
+    the CPU-seconds of training `small_cnn` (tests/benchmarks/memory_kept.py), and half
+    of a pass through a data set (tests/benchmarks/loading.py). A process keeps what it
+    had at its peak.
 
     It must come before TensorFlow starts its threads, so reading pictures begins with
     it; later it changes nothing for these threads.
@@ -43,21 +51,24 @@ def keep_freed_memory():
     return all(libc.mallopt(option, value) for option, value in KEPT.items())
 
 
-def as_floats(images):
-    """Returns pixels as floats that TensorFlow takes over without a copy.
+def as_floats(pixels, chosen):
+    """Returns pictures as floats that TensorFlow takes over without a copy.
 
     It takes over memory that begins at a multiple of 64 bytes and copies all other,
     and NumPy's own begins anywhere.
 
     Args:
-        images: uint8 array of any shape.
+        pixels: uint8 array of shape (n, height, width, channels).
+        chosen: sequence of b ints, positions in `pixels`.
 
     Returns:
-        float32 array of the same shape and values.
+        float32 array of shape (b, height, width, channels), the values unchanged.
     """
-    buffer = np.empty(4 * images.size + ALIGNED, "uint8")
+    shape = (len(chosen), *pixels.shape[1:])
+    size = 4 * math.prod(shape)
+    buffer = np.empty(size + ALIGNED, "uint8")
     start = -buffer.ctypes.data % ALIGNED
-    floats = buffer[start : start + 4 * images.size].view("float32")
-    floats = floats.reshape(images.shape)
-    np.copyto(floats, images)
+    floats = buffer[start : start + size].view("float32").reshape(shape)
+    for image, position in zip(floats, chosen, strict=True):
+        image[...] = pixels[position]
     return floats

@@ -3,11 +3,10 @@
     CNNKIT_DATA=... python tests/benchmarks/loading.py
 
 CPU-seconds for a folder of flowers at 160 pixels, batches of 32. "First" is everything
-up to the end of the first pass, "later" one more pass, the median of five. Bare
-decoding opens the same files with Pillow and resizes them, and does nothing else: in
-one thread, and in as many as there are cores, as cnnkit does it, which is sooner done
-and costs more in all. Everything in one process, one after the other; ratios are to
-bare decoding in the same run, the median of three.
+up to the end of the first pass, "later" one more pass. Bare decoding opens the same
+files with Pillow and resizes them, and does nothing else: in one thread, and in as many
+as there are cores, as cnnkit does it, which is sooner done and costs more in all.
+Everything in one process, each after the other in five rounds; figures are medians.
 """
 
 import dataclasses
@@ -20,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-SIDE = 160
+SIDE, ROUNDS = 160, 5
 
 
 def timed(work):
@@ -62,30 +61,29 @@ def main():
         for path in paths:
             path.read_bytes()  # into the memory of the disk, for all alike
 
+        def bare(some):
+            for path in some:
+                decoded(path)
+
         def in_threads():
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                chunks = np.array_split(paths, len(paths) // 64)
-                list(pool.map(lambda some: [decoded(path) for path in some], chunks))
+                list(pool.map(bare, np.array_split(paths, len(paths) // 64)))
 
-        bare, threaded = (
-            float(np.median([timed(work)[1] for _ in range(3)]))
-            for work in (lambda: [decoded(path) for path in paths], in_threads)
-        )
-        photos, reading = timed(lambda: data.from_folder(root, image_size=SIDE))
-        everything = photos.manifest.assign(split="train")
-        ours = dataclasses.replace(photos, manifest=everything).train
-        first, *later = (timed(lambda: through(ours))[1] for _ in range(6))
-        rows = [("cnnkit", reading + first, float(np.median(later)))]
+        def cnnkit():
+            photos = data.from_folder(root, image_size=SIDE)
+            everything = photos.manifest.assign(split="train")
+            batches = dataclasses.replace(photos, manifest=everything).train
+            return lambda: through(batches)
 
-        theirs = keras.utils.image_dataset_from_directory(
-            root, image_size=(SIDE, SIDE), batch_size=32, verbose=False
-        )
-        first, *later = (timed(lambda: through(theirs))[1] for _ in range(6))
-        rows.append(("Keras", first, float(np.median(later))))
+        def theirs():
+            batches = keras.utils.image_dataset_from_directory(
+                root, image_size=(SIDE, SIDE), batch_size=32, verbose=False
+            )
+            return lambda: through(batches)
 
         def loop():
             order = np.random.default_rng(0).permutation(len(paths))
-            return through(
+            return lambda: through(
                 (np.stack(images), images)
                 for images in (
                     [decoded(paths[i]) for i in order[start : start + 32]]
@@ -93,14 +91,24 @@ def main():
                 )
             )
 
-        rows.append(("loop over files", *(timed(loop)[1] for _ in range(2))))
+        rows = {"cnnkit": [], "Keras": [], "loop over files": []}
+        decoding = []
+        for _ in range(ROUNDS):
+            one = timed(lambda: bare(paths))[1]
+            decoding.append((one, timed(in_threads)[1]))
+            for name, opened in zip(rows, (cnnkit, theirs, loop), strict=True):
+                one_pass, reading = timed(opened)
+                first, *later = (timed(one_pass)[1] for _ in range(4))
+                rows[name].append((reading + first, float(np.median(later))))
+    one, threaded = np.median(decoding, axis=0)
     print(
-        f"{len(paths)} photographs, bare decoding and resizing {bare:.2f} CPU-s in one "
+        f"{len(paths)} photographs, bare decoding and resizing {one:.2f} CPU-s in one "
         f"thread, {threaded:.2f} in {os.cpu_count()}"
     )
-    for name, first, later in rows:
+    for name, seconds in rows.items():
+        first, later = np.median(seconds, axis=0)
         print(
-            f"{name:16} first {first:5.2f} CPU-s ({first / bare:.2f} x bare, "
+            f"{name:16} first {first:5.2f} CPU-s ({first / one:.2f} x bare, "
             f"{first / threaded:.2f} x bare in threads), later {later:5.2f}, "
             f"{first / later:.1f} times cheaper"
         )
