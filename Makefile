@@ -44,6 +44,7 @@ lab: $(ENV)/ready
 
 gauntlet: $(ENV)/ready
 	$(BIN)/python tests/gauntlet/kills.py 50
+	$(BIN)/python tests/gauntlet/kills.py 20 SIGINT
 	$(BIN)/python tests/gauntlet/search_kills.py 20
 	$(BIN)/python tests/gauntlet/search_memory.py
 

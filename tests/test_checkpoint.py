@@ -131,6 +131,38 @@ def test_e16_e17_a_folder_in_use_is_refused_until_its_owner_is_dead(tmp_path, ma
     assert not rest.exists()
 
 
+@pytest.mark.skipif(checkpoint.fcntl is None, reason="no locks on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_e16_of_two_runs_that_begin_at_once_one_goes_on(tmp_path, made_of):
+    for number in range(20):
+        (said, say), (begin, let_begin), (end, let_end) = (os.pipe() for _ in range(3))
+        processes = []
+        for _ in range(2):
+            processes.append(os.fork())
+            if processes[-1] == 0:
+                os.close(let_begin)
+                os.close(let_end)
+                os.read(begin, 1)  # returns when it is closed, for both at once
+                try:
+                    run = Run(tmp_path / str(number), made_of)
+                    os.write(say, b"goes on.")
+                    os.read(end, 1)
+                    run.__exit__()
+                except RuntimeError:
+                    os.write(say, b"refused.")
+                finally:
+                    os._exit(0)
+        os.close(let_begin)
+        os.close(say)
+        both = os.read(said, 8) + os.read(said, 8)
+        os.close(let_end)
+        for process in processes:
+            assert os.waitpid(process, 0) == (process, 0)
+        assert sorted(both.decode().split(".")) == ["", "goes on", "refused"]
+        for pipe in (said, begin, end):
+            os.close(pipe)
+
+
 def net(filters=4, name=None, **options):
     inputs = layers.Input((8, 8, 1))
     x = layers.Conv2D(filters, 3, name=name, **options)(inputs)

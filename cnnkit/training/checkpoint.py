@@ -104,21 +104,22 @@ class Run:
 
     def __init__(self, folder, made_of, verbose=1):
         self.folder = pathlib.Path(folder).expanduser()
-        self.made_of, self.verbose = made_of, verbose
+        self.made_of, self.verbose, self._lock = made_of, verbose, None
         self.begun, self.seconds_before = time.monotonic(), 0.0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.folder / LOCK, "a+", encoding="utf-8")
+            self._lock = open(self.folder / LOCK, "a+b", buffering=0)
+            self._take_lock()
         except OSError as error:
+            self.__exit__()
             raise type(error)(
                 error.errno,
-                "The folder of the run cannot be made or written. Choose another one. "
+                "The folder of the run cannot be made or written. Choose another one, "
+                "or free some space where the disk is full. "
                 f"Received: resume={str(folder)!r} ({error.strerror})",
             ) from error
-        try:
-            self._take_lock()
         except BaseException:
-            self._lock.close()
+            self.__exit__()
             raise
         for rest in self.folder.glob(".cnnkit-*.npz"):  # of a save that was killed
             rest.unlink(missing_ok=True)
@@ -127,7 +128,8 @@ class Run:
         return self
 
     def __exit__(self, *_):
-        self._lock.close()  # and with it the lock is gone
+        if self._lock is not None:
+            self._lock.close()  # and with it the lock is gone
 
     def seconds(self):
         """Returns the seconds of this run so far, earlier processes included."""
@@ -151,17 +153,17 @@ class Run:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._lock.seek(0)
+                owner = self._lock.read().decode()
                 raise RuntimeError(
                     "A run is going on in this folder. Wait for its end, stop it, or "
                     "choose another folder. Received: "
-                    f"resume={str(self.folder)!r}, in use by {self._lock.read()!r}"
+                    f"resume={str(self.folder)!r}, in use by {owner!r}"
                 ) from None
             except OSError:  # a file system without locks
                 pass
         self._lock.truncate(0)
         host, now = socket.gethostname(), time.strftime("%Y-%m-%d %H:%M:%S")
-        self._lock.write(f"process {os.getpid()} on {host} since {now}")
-        self._lock.flush()
+        self._lock.write(f"process {os.getpid()} on {host} since {now}".encode())
 
 
 class Phase:

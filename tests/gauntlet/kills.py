@@ -1,12 +1,15 @@
-"""Kills trainings with SIGKILL, lets them go on, and compares with one go, bit by bit.
+"""Kills trainings, lets them go on, and compares with training in one go, bit by bit.
 
     python tests/gauntlet/kills.py 50
+    python tests/gauntlet/kills.py 20 SIGINT
 
 The start of each training is a fork of a process that has imported TensorFlow and not
 yet used it: as good as new, without the 5 seconds of the import. What they are compared
 with is trained in interpreters of their own, where there are many kills. A kill falls
 at a random moment of a process, compiling included, or while a file is being written,
-or in the first or the last epoch; most runs are killed several times.
+or in the first or the last epoch; most runs are killed several times. With SIGINT, as
+by Ctrl-C, the process is to end by itself, within ten seconds, and to leave a model
+that can be used, unless training had not begun.
 """
 
 import hashlib
@@ -83,6 +86,9 @@ def train(kind, folder):
     params = {k: v for k, v in history.params.items() if k != "seconds"}
     told = json.dumps([history.history, history.epoch, params])
     digest = hashlib.sha256(told.encode())
+    images, _ = data.to_arrays(photos, "valid")
+    if not np.isfinite(model.predict(images.astype("float32"), verbose=0)).all():
+        raise AssertionError("the model cannot be used")
     for variable in model.variables:
         digest.update(keras.ops.convert_to_numpy(variable).tobytes())
     return f"{digest.hexdigest()} {params}"
@@ -94,6 +100,7 @@ def start(work, folder):
         return process
     status = 1
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.stdout = open(os.devnull, "w")
         os.dup2(sys.stdout.fileno(), 2)
         folder.with_suffix(".result").write_text(work(folder))
@@ -103,7 +110,7 @@ def start(work, folder):
     os._exit(status)
 
 
-def kill(process, folder, moment, seconds, dice):
+def kill(process, folder, moment, seconds, dice, number):
     """Kills a process at a moment; returns whether it was still alive."""
     begun, wait = time.monotonic(), dice.uniform(0, seconds)
     saves = dice.randrange(4)  # that go by before the one that is hit
@@ -119,10 +126,26 @@ def kill(process, folder, moment, seconds, dice):
             "first or last epoch": any(name.endswith(edge) for name in names),
         }
         if ready[moment]:
-            os.kill(process, signal.SIGKILL)
-            return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -9
+            os.kill(process, number)
+            begun = time.monotonic()
+            status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            if number == signal.SIGKILL:
+                return status == -9
+            return ended_well(folder, status, time.monotonic() - begun)
         time.sleep(2e-4)
     return False
+
+
+def ended_well(folder, status, seconds):
+    """Whether a process was stopped by Ctrl-C and not at its end; raises if badly."""
+    if status:
+        error = folder.with_suffix(".error").read_text()
+        if not error.strip().endswith("KeyboardInterrupt") or "train_phase" in error:
+            raise AssertionError(error)
+        return True  # before training began, or after its end
+    if seconds > 10:
+        raise AssertionError(f"the process went on for {seconds:.0f} s")
+    return "you stopped it" in folder.with_suffix(".result").read_text()
 
 
 def unreadable(folder):
@@ -136,12 +159,13 @@ def unreadable(folder):
     return bad
 
 
-def one_run(kind, folder, kills, moments, seconds, dice):
+def one_run(kind, folder, kills, moments, seconds, dice, number):
     """Kills a run up to some times, then lets it end; returns a row of the table."""
     row = {"kills": 0, "unreadable": 0, **dict.fromkeys(MOMENTS, 0)}
     for _ in range(kills):
         moment = next(moments)
-        if not kill(start(partial(train, kind), folder), folder, moment, seconds, dice):
+        process = start(partial(train, kind), folder)
+        if not kill(process, folder, moment, seconds, dice, number):
             break  # it had come to its end before
         row["kills"] += 1
         row[moment] += 1
@@ -152,7 +176,7 @@ def one_run(kind, folder, kills, moments, seconds, dice):
     return row
 
 
-def gauntlet(kills, *, seed=0, own_interpreters=True):
+def gauntlet(kills, number=signal.SIGKILL, *, seed=0, own_interpreters=True):
     """Returns a row for each run until there were so many kills, and prints them."""
     dice, rows = random.Random(seed), []  # noqa: S311
     every = [moment for moment in MOMENTS for _ in range(kills)]
@@ -174,7 +198,7 @@ def gauntlet(kills, *, seed=0, own_interpreters=True):
         while done < kills:
             kind, folder = KINDS[len(rows) % len(KINDS)], place / f"run-{len(rows)}"
             some = min(kills - done, 1 if kills < 10 else dice.randint(2, 5))
-            row = one_run(kind, folder, some, moments, seconds[kind], dice)
+            row = one_run(kind, folder, some, moments, seconds[kind], dice, number)
             row |= {"kind": kind, "identical": row["result"] == expected[kind]}
             rows.append(row)
             done += row["kills"]
@@ -209,7 +233,8 @@ if __name__ == "__main__":
         target = pathlib.Path(sys.argv[3])
         target.with_suffix(".result").write_text(train(sys.argv[2], target))
     else:
-        number = int(sys.argv[1])
-        found = gauntlet(number, own_interpreters=number >= 10)
+        kills = int(sys.argv[1])
+        number = getattr(signal, (sys.argv[2:] or ["SIGKILL"])[0])
+        found = gauntlet(kills, number, own_interpreters=kills >= 10)
         print(table(found))
         sys.exit(not all(r["identical"] and not r["unreadable"] for r in found))

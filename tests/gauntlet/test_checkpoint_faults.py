@@ -8,6 +8,8 @@ import inspect
 import json
 import math
 import resource
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,12 +28,16 @@ from cnnkit.training import checkpoint, recipe
 SHAPE = (28, 28, 1)
 
 
-@pytest.fixture(scope="module")
-def photos():
+def pictures():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     images = rng.integers(0, 150, (60, *SHAPE)) + 40 * labels[:, None, None, None]
     return data.from_arrays(images.astype("uint8"), labels)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return pictures()
 
 
 class Crash(Exception):
@@ -154,6 +160,59 @@ def test_e07_a_full_disk_keeps_the_old_file_and_training_goes_on(
     assert sorted(epochs) == [1, 2]
     assert not list(folder.glob(".cnnkit-*"))
     assert everything(*run(photos, resume=folder)) == in_one_go
+
+
+FULL_DISK = """
+import sys, warnings
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_checkpoint_faults import At, checkpoint, everything, pictures, run
+photos, disk = pictures(), Path(sys.argv[2])
+
+def fill():
+    with open(disk / "filler", "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+def full():
+    try:
+        fill()
+    except OSError as error:
+        print(error)
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    result = everything(*run(photos, resume=disk / "run", callbacks=[At(3, full)]))
+print(*(warning.message for warning in said), sep="\\n")
+print(sorted(checkpoint.read(path)["epoch"] for path in (disk / "run").glob("*.npz")))
+try:
+    run(photos, resume=disk / "other")
+except OSError as error:
+    print(error)
+(disk / "filler").unlink()
+again = everything(*run(photos, resume=disk / "run"))
+print(result == again == everything(*run(photos)))
+"""
+
+
+def test_e07_a_disk_that_is_really_full(tmp_path):
+    here = "mount -t tmpfs -o size=1m tmpfs {0} && exec {1} -c {2} {3} {0}".format(
+        *map(
+            shlex.quote,
+            (str(tmp_path), sys.executable, FULL_DISK, str(Path(__file__).parent)),
+        )
+    )
+    private = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*private, "true"]).returncode:
+        pytest.skip("no disk of one megabyte can be made here (unshare, mount)")
+    answer = subprocess.run(
+        [*private, "sh", "-c", here], capture_output=True, text=True, timeout=120
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert "No space left on device" in answer.stdout
+    assert "Epoch 3 was not saved" in answer.stdout
+    assert "[1, 2]" in answer.stdout and "free some space" in answer.stdout
+    assert answer.stdout.strip().endswith("True")
 
 
 def test_e09_a_folder_that_cannot_be_written_is_noticed_before_training(
