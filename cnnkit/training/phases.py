@@ -138,19 +138,29 @@ def train_phase(
                         verbose=0,
                     )
         except KeyboardInterrupt as stop:
-            stopped = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
-        best.restore()
-        history.epoch = list(range(len(history.history.get("loss", []))))
-        history.params = {
-            "phases": [(name, len(history.epoch))],
-            "best_epoch": None if best.epoch is None else best.epoch + 1,
-            "stopped": stopped or best.why or _ended(clock, history, epochs),
-        }
-        if saved and stopped:
-            saver.how_to_go_on()
-        elif saved:
-            saver.finish()
+            stopped = _by_whom(stop)
+        try:
+            with listening.held() if saved else contextlib.nullcontext():
+                best.restore()
+                history.epoch = list(range(len(history.history.get("loss", []))))
+                history.params = {
+                    "phases": [(name, len(history.epoch))],
+                    "best_epoch": None if best.epoch is None else best.epoch + 1,
+                    "stopped": stopped or best.why or _ended(clock, history, epochs),
+                }
+                if saved and stopped:
+                    saver.how_to_go_on()
+                elif saved:
+                    saver.finish()
+        except KeyboardInterrupt as stop:
+            if not saved:
+                raise
+            history.params["stopped"] = _by_whom(stop)  # it came when all was done
     return history
+
+
+def _by_whom(stop):
+    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
 def _ended(clock, history, epochs):
