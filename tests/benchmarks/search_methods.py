@@ -9,8 +9,11 @@ The best model by validation is asked about the 10,000 test pictures. "by hand" 
 training after the other of the middle of the space at the three usual rates.
 
 "KerasTuner, Hyperband" is `keras_tuner.Hyperband` as it comes, on the same batches;
-the other ways are `tuning.search`. Each run is a row of notebooks/tables/
-search_methods.csv, written when it is done: stopped and called again, it goes on.
+the other ways are `tuning.search`. All train the networks as the space has compiled
+them, with Adam at one rate, but for "hyperband, training.fit": the same space of the
+same networks, not compiled, so that `training.fit` trains them as it comes. Each run
+is a row of notebooks/tables/search_methods.csv, written when it is done: stopped and
+called again, it goes on.
 """
 
 import argparse
@@ -25,7 +28,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-WAYS = ("KerasTuner, Hyperband", "hyperband", "by hand", "grid", "random", "bayesian")
+WAYS = (
+    "KerasTuner, Hyperband", "hyperband", "by hand", "grid", "random", "bayesian",
+    "hyperband, training.fit",
+)  # fmt: skip
 EPOCHS, TRAIN, VALID = 10, 10_000, 2_000
 OUT = Path(__file__).parents[2] / "notebooks" / "tables" / "search_methods.csv"
 
@@ -125,9 +131,14 @@ def measured(way, seed, minutes, core):
             except KeyboardInterrupt:
                 pass
         else:
-            method = {"by hand": "grid"}.get(way, way)
+            method, what = {
+                "by hand": ("grid", by_hand),
+                "hyperband, training.fit": (
+                    "hyperband", tuning.together(uncompiled_space, rate_space)
+                ),
+            }.get(way, (way, space))  # fmt: skip
             tuner = tuning.search(
-                by_hand if way == "by hand" else space, photos, folder=f"{folder}/s",
+                what, photos, folder=f"{folder}/s",
                 method=method, minutes=minutes, epochs=EPOCHS, seed=seed, verbose=0,
             )  # fmt: skip
         spent = time.process_time() - cpu
@@ -145,24 +156,31 @@ def measured(way, seed, minutes, core):
     }  # fmt: skip
 
 
-def space(hp):
-    return net(
+def uncompiled_space(hp):
+    return network(
         hp.Choice("width", [16, 8, 32]),
         hp.Choice("kernel", [3, 5]),
         hp.Float("dropout", 0.0, 0.5, step=0.1),
-        hp.Float("rate", 1e-4, 1e-1, sampling="log"),
     )
 
 
+def rate_space(hp):
+    return {"learning_rate": hp.Float("rate", 1e-4, 1e-1, sampling="log")}
+
+
+def space(hp):
+    return compiled(uncompiled_space(hp), **rate_space(hp))
+
+
 def by_hand(hp):
-    return net(16, 3, 0.2, hp.Choice("rate", [1e-3, 1e-2, 1e-4]))
+    return compiled(network(16, 3, 0.2), hp.Choice("rate", [1e-3, 1e-2, 1e-4]))
 
 
-def net(width, kernel, dropout, rate):
+def network(width, kernel, dropout):
     import keras
     from keras import layers
 
-    model = keras.Sequential([
+    return keras.Sequential([
         keras.Input((28, 28, 1)),
         layers.Rescaling(1 / 255),
         layers.Conv2D(width, kernel, activation="relu"),
@@ -173,8 +191,13 @@ def net(width, kernel, dropout, rate):
         layers.Dropout(dropout),
         layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
+
+
+def compiled(model, learning_rate):
+    import keras
+
     model.compile(
-        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy",
+        keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy",
         metrics=["accuracy"], jit_compile=False,
     )  # fmt: skip
     return model
