@@ -115,16 +115,18 @@ def train_phase(
                 "auto" if tf.config.list_physical_devices("GPU") else False
             ),
         }
-        compiled.compile_for(model, recipe, make_optimizer, options)
         if saved:
             saver = Saver(saved, course, history, [clock, best], listening)
             callbacks.append(saver)
-            goes_on = saver.begin(model)
-            if saved.is_done:
-                return history
-        if epochs is not None:
-            course.steps = epochs * len(train)
         try:
+            compiled.compile_for(model, recipe, make_optimizer, options)
+            if saved:
+                with listening.held():
+                    goes_on = saver.begin(model)
+                if saved.is_done:
+                    return history
+            if epochs is not None:
+                course.steps = epochs * len(train)
             if goes_on:
                 with compiled.graphs_that_can_go():
                     model.fit(
