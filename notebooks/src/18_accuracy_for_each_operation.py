@@ -147,9 +147,8 @@ took = pd.Series({name: milliseconds(net, 32) for name, net in nets.items()})
 def against_work(million, values, label, interval=None):
     axes = Figure(figsize=(8, 4.2), layout="constrained").subplots()
     axes.errorbar(million, values, interval, fmt="o", markersize=8)
-    for i, name in enumerate(values.sort_values().index):
-        place = million[name], values[name]
-        axes.annotate(f"  {name}", place, va=("bottom", "top")[i % 2])
+    for name in values.index:
+        axes.annotate(f"  {name}", (million[name], values[name]), rotation=15)
     axes.set(xlabel="million multiply-adds", ylabel=label, ylim=0, xmargin=0.25)
     return axes.figure
 
