@@ -3,9 +3,9 @@
     CNNKIT_DATA=... KERAS_HOME=... python tests/benchmarks/flowers_transfer.py
 
 CNNKIT_DATA names a folder with flowers.tar (its val/ is the test set), KERAS_HOME one
-whose models/ holds ImageNet weights of MobileNet. For each seed all ways take the same
-pictures and, but for the head, which needs less, the same wall-clock minutes; "head,
-copies" learns from the features of augmented copies as well. With
+whose models/ holds ImageNet weights of MobileNet, or of `--base`. For each seed all
+ways take the same pictures and, but for the head, which needs less, the same wall-clock
+minutes; "head, copies" learns from the features of augmented copies as well. With
 `--per-class` only so many pictures of each class are learnt from, and a fifth of that
 number more, at least one, are for validation.
 
@@ -35,6 +35,7 @@ def main():
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--head", default="average", help="a key of transfer.HEADS")
+    parser.add_argument("--base", default="mobilenet", help="or mobilenet_v2")
     options = parser.parse_args()
     archive = Path(os.environ.get("CNNKIT_DATA", "")) / "flowers.tar"
     if not archive.is_file():
@@ -58,7 +59,7 @@ def main():
                 photos = few(photos, options.per_class, seed)
             for way in options.ways:
                 hits, cpu, stopped = learnt(
-                    way, photos, options.minutes, seed, options.head
+                    way, photos, options.minutes, seed, options.base, options.head
                 )
                 right[way].append(hits)
                 print(
@@ -96,7 +97,7 @@ def few(photos, per_class, seed):
     return photos.take(rows)
 
 
-def learnt(way, photos, minutes, seed, head):
+def learnt(way, photos, minutes, seed, base, head):
     """Trains in one way: which test pictures are right, CPU-seconds, how it ended."""
     import keras
 
@@ -113,14 +114,14 @@ def learnt(way, photos, minutes, seed, head):
         photos = smaller
         history = training.fit(model, photos, augment=policy, **options)
     elif way == "head, copies":
-        model = transfer.classifier("mobilenet", k, image_shape=shape, head=head)
+        model = transfer.classifier(base, k, image_shape=shape, head=head)
         features = transfer.cache_features(
             model, photos, augment=policy, copies=COPIES, seed=seed, verbose=0
         )
         options["learning_rate"] = 1e-2
         history = training.fit(transfer.head_of(model), features, epochs=30, **options)
     else:
-        model = transfer.classifier("mobilenet", k, image_shape=shape, head=head)
+        model = transfer.classifier(base, k, image_shape=shape, head=head)
         stages = {"unfreeze": 0} if way == "head" else {"augment": policy}
         history = training.fine_tune(model, photos, **stages, **options)
     cpu = time.process_time() - cpu
