@@ -56,7 +56,7 @@ def test_the_loss_turns_at_the_largest_stable_rate_of_a_quadratic(momentum, stab
     np.testing.assert_allclose(table["rate"][1] / table["rate"][0], 1e5 ** (1 / 599))
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_its_suggestion_trains_and_a_hundredth_of_it_does_not(
     digits, optimizer, capsys
 ):

@@ -87,13 +87,16 @@ def plain_keras(photos, optimizer, loss=PLAIN_LOSS, **more):
     return model
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_fit_is_the_plain_keras_that_its_docstring_shows(digits, optimizer):
     ours = small()
     steps = 2 * len(digits.train)
     if optimizer == "adamw":
         options = {}
         theirs = keras.optimizers.AdamW(OneCycle(3e-3, steps), weight_decay=0.02)
+    elif optimizer == "muon":
+        options = {"weight_decay": 0.1}
+        theirs = training.Muon(OneCycle(1e-2, steps), weight_decay=0.1)
     else:
         options = {
             "learning_rate": 0.05, "weight_decay": 1e-3, "schedule": "cosine",

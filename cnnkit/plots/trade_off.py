@@ -66,21 +66,18 @@ def trade_off(table, cost, *, gain="accuracy", cost_label=None, gain_label=None)
 
 def _name_dots(axes, x, y, names):
     """Writes each name beside its dot, inside the axes, and none over another."""
-    right_edge = axes.get_window_extent().x1
-    to_pixels, taken = axes.transData, []
+    frame, to_pixels, taken = axes.get_window_extent(), axes.transData, []
     for i in np.argsort(y):
         text = axes.annotate(
             names[i], (x[i], y[i]), (9, 0), textcoords="offset points", va="center",
             fontsize=10, **text_style([names[i]]),
         )  # fmt: skip
         box = text.get_window_extent()
-        if box.x1 > right_edge:
+        if box.x1 > frame.x1:
             text.set_ha("right")
             text.xyann = (-9, 0)
             box = text.get_window_extent()
-        up = 0.0
-        while any(_meet(box.translated(0, up), other) for other in taken):
-            up += 1.0
+        up = _least_way(box, frame, taken)
         if up:
             text.xyann = (text.xyann[0], up * 72 / axes.figure.dpi)
             box = box.translated(0, up)
@@ -88,6 +85,17 @@ def _name_dots(axes, x, y, names):
             above = to_pixels.inverted().transform(dot + [0, up])
             axes.plot([x[i], x[i]], [y[i], above[1]], color="0.7", lw=0.8, zorder=0)
         taken.append(box)
+
+
+def _least_way(box, frame, taken):
+    """How many pixels up, or down where negative, a box is free and in the frame."""
+    height = int(frame.height)
+    for up in sorted(range(-height, height), key=abs):
+        moved = box.translated(0, up)
+        inside = frame.y0 <= moved.y0 and moved.y1 <= frame.y1
+        if inside and not any(_meet(moved, other) for other in taken):
+            return up
+    return 0
 
 
 def _meet(box, other):

@@ -13,6 +13,7 @@ from cnnkit.training import compiled, precision
 from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.layer_rates import LayerRates
 from cnnkit.training.losses import CROSSENTROPY
+from cnnkit.training.muon import Muon
 from cnnkit.training.resuming import Saver
 from cnnkit.training.schedules import OneCycle
 from cnnkit.training.watch import Averaged, Clock, KeepBest, Latest, Report
@@ -49,9 +50,9 @@ def make_optimizer(recipe):
         recipe: `Recipe`.
 
     Returns:
-        `keras.optimizers.AdamW` or, where the recipe has `shares`, `LayerRates`; or
-        `SGD` with Nesterov's momentum. Biases and the weights of normalisation layers
-        are not decayed.
+        `keras.optimizers.AdamW` or, where the recipe has `shares`, `LayerRates`; `SGD`
+        with Nesterov's momentum; or `Muon`. Biases and the weights of normalisation
+        layers are not decayed.
     """
     shared = {
         "learning_rate": recipe.learning_rate,
@@ -62,6 +63,8 @@ def make_optimizer(recipe):
     }
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **shared)
+    elif recipe.optimizer == "muon":
+        optimizer = Muon(**shared)
     elif recipe.shares is not None:
         optimizer = LayerRates(**shared)
         optimizer.shares = recipe.shares

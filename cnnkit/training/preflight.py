@@ -47,7 +47,7 @@ def preflight(
         batch_size: int, pictures in a step, of an `ImageData`.
         learning_rate: None, or a float in place of that of the optimizer; of a
             schedule the highest rate counts.
-        optimizer: None, or "adamw" or "sgd" as for `fit`, or a Keras optimizer.
+        optimizer: None, or "adamw", "sgd" or "muon" as for `fit`, or a Keras optimizer.
         loss: None, or a str or Keras loss.
         verbose: bool, prints a summary.
 

@@ -58,7 +58,7 @@ def find_learning_rate(
         steps: int, at least 12.
         batch_size: int, pictures in a step, of an `ImageData`.
         optimizer: None for the model's own where it is compiled, else that of `fit`;
-            or "adamw" or "sgd" as for `fit`; or a Keras optimizer, which is copied.
+            or a str as for `fit`; or a Keras optimizer, which is copied.
         loss: None, or a str or Keras loss; likewise.
         seed: int, of the order of the pictures.
         verbose: 0 is silent, 1 prints one line.

@@ -1,9 +1,9 @@
 """Trains a classifier on an `ImageData`: from scratch, or from weights it already has.
 
-One recipe serves both: AdamW (Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101)
-or SGD with Nesterov's momentum, and a learning rate that rises to its peak and falls to
-zero, so that a run ends on calm weights whether it lasts for a number of epochs or of
-minutes (`schedules.OneCycle`).
+One recipe serves both: AdamW (Loshchilov and Hutter, 2019,
+https://arxiv.org/abs/1711.05101), SGD with Nesterov's momentum or `muon.Muon`, and a
+learning rate that rises to its peak and falls to zero, so that a run ends on calm
+weights whether it lasts for a number of epochs or of minutes (`schedules.OneCycle`).
 """
 
 from cnnkit.training import precision as precisions
@@ -15,7 +15,7 @@ from cnnkit.training.schedules import SCHEDULES
 from cnnkit.training.watch import Course
 
 # optimizer: (peak learning rate for random weights, weight decay)
-OPTIMIZERS = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4)}
+OPTIMIZERS = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4), "muon": (1e-2, 0.02)}
 SCRATCH_RATE, _ = OPTIMIZERS["adamw"]
 
 
@@ -73,14 +73,15 @@ def fit(
             epochs depends on the speed of the machine, so a run is repeated exactly
             with the number of epochs that it reached.
         batch_size: int, pictures in a training step.
-        optimizer: "adamw", or "sgd" (momentum 0.9, Nesterov).
-        learning_rate: float, its peak; None takes 3e-3 for AdamW, 0.1 for SGD, which
-            suit random weights and normalisation layers.
+        optimizer: "adamw", "sgd" (momentum 0.9, Nesterov), or "muon" (`muon.Muon`),
+            with which convolutions learn from scratch in half the passes.
+        learning_rate: float, its peak; None takes 3e-3 for AdamW, 0.1 for SGD, 1e-2 for
+            Muon, which suit random weights and normalisation layers.
         schedule: "one-cycle" (rises for a quarter of the run, then falls) or "cosine"
             (a short warm-up, then falls).
         weight_decay: float, share of a kernel that is taken off in each step, times
             the learning rate: biases and normalisation are not decayed. None takes
-            0.02 for AdamW, 5e-4 for SGD.
+            0.02 for AdamW and Muon, 5e-4 for SGD.
         label_smoothing: float in [0, 1), share of each label that is spread over all
             classes (Szegedy et al., 2016, section 7); 0.1 is usual.
         augment: None or a function, as for `ImageData.batches`.

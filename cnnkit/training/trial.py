@@ -120,8 +120,7 @@ def optimizer_of(model, optimizer=None, learning_rate=None):
     Args:
         model: `keras.Model`.
         optimizer: None, for the model's own where it is compiled and else that of
-            `fit`; or "adamw" or "sgd", as for `fit`; or a Keras optimizer, which is
-            copied.
+            `fit`; or a str, as for `fit`; or a Keras optimizer, which is copied.
         learning_rate: float, or None for the optimizer's own, of a schedule its peak.
 
     Returns:

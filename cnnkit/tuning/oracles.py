@@ -7,8 +7,6 @@ state is read. (KerasTuner's own files are written in place, so that a kill leav
 a file and the search cannot be opened any more; and its grid search forgets the grid.)
 """
 
-import hashlib
-import json
 import math
 import time
 
@@ -17,7 +15,7 @@ from keras_tuner import HyperParameters, synchronized
 from keras_tuner.engine.trial import Trial
 from threadpoolctl import threadpool_limits
 
-from cnnkit.saving import replacing
+from cnnkit.tuning import records
 
 ENDED = ("COMPLETED", "FAILED")
 HOPELESS = 5  # trials that fail before any succeeds, and end the search
@@ -53,14 +51,14 @@ class _Kept:
         Returns:
             A list of `pathlib.Path`, the damaged files that were set aside.
         """
-        records, damaged = _read_all(folder)
-        known = {record["state"]["trial_id"]: record for record in records}
+        found, damaged = records.read_all(folder)
+        known = {record["state"]["trial_id"]: record for record in found}
         self.seconds = {k: r["seconds"] for k, r in known.items() if "ended" in r}
         self.ended_at = {k: r["at"] for k, r in known.items() if "ended" in r}
         self._began = {k: r["began"] for k, r in known.items()}
         self._starts = {k: r["starts"] for k, r in known.items()}
         self._clocks, self._happened = {}, 0
-        self._again(records)
+        self._again(found)
         self.folder = folder
         self._max_trials = math.inf if max_trials is None else max_trials
         self._budget = math.inf if minutes is None else 60 * minutes
@@ -114,6 +112,15 @@ class _Kept:
             self._count_start(trial, 1)
         return trial
 
+    def _random_values(self):
+        """The defaults first, as somebody's best guess, and then what luck brings."""
+        if self.trials:
+            return super()._random_values()
+        first = HyperParameters()
+        for hp in self.get_space().space:
+            first.merge([hp])  # with its default, where it is active
+        return first.values
+
     def put_back(self, trial):
         """Takes back the start of a trial that was broken off, and not by a crash.
 
@@ -166,15 +173,12 @@ class _Kept:
         number = trial.trial_id
         facts = {"began": self._began[number], "starts": self._starts[number]}
         record = facts | {"state": trial.get_state()} | more
-        text = json.dumps(record)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        with replacing(self.folder / f"trial_{number}.json") as temporary:
-            temporary.write_text(f"{text}\n{digest}\n", encoding="utf-8")
+        records.write(self.folder / f"trial_{number}.json", record)
 
-    def _again(self, records):
+    def _again(self, found):
         """Goes through the trials as they began and ended."""
-        begins = {r["began"]: (self._begin_again, r) for r in records}
-        ends = {r["ended"]: (self._end_again, r) for r in records if "ended" in r}
+        begins = {r["began"]: (self._begin_again, r) for r in found}
+        ends = {r["ended"]: (self._end_again, r) for r in found if "ended" in r}
         events = begins | ends
         for number in sorted(events):
             again, record = events[number]
@@ -284,17 +288,3 @@ METHODS = {
     "bayesian": BayesianOptimization,
     "grid": GridSearch,
 }
-
-
-def _read_all(folder):
-    """The records of a folder, and the files that are damaged, which get a new name."""
-    records, damaged = [], []
-    for path in sorted(folder.glob("trial_*.json")):
-        try:
-            text, digest = path.read_text(encoding="utf-8").rstrip("\n").rsplit("\n", 1)
-            if hashlib.sha256(text.encode()).hexdigest() != digest:
-                raise ValueError
-            records.append(json.loads(text))
-        except ValueError:  # a UnicodeDecodeError is one, too
-            damaged.append(path.replace(path.with_suffix(".damaged")))
-    return records, damaged

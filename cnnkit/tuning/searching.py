@@ -42,6 +42,9 @@ def search(
     call goes on: what was finished is not trained again. With more `minutes` or
     `max_trials` it goes on where it had ended.
 
+    The first trial is that of the defaults: of a choice its first value, of a range its
+    lowest, where the space names no other.
+
     Trials that differ in learning rate, weight decay, dropout or L2 share one compiled
     model, and a head on a frozen backbone learns from features that are computed once.
     A trial with a loss that is not finite, or too large for the memory, fails alone,

@@ -20,7 +20,7 @@ def recipe_space(hp, *, optimizers=("adamw", "sgd"), epochs=None):
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        optimizers: sequence of str, "adamw" and "sgd".
+        optimizers: sequence of str, as for `training.fit`.
         epochs: None, or a sequence of int.
 
     Returns:

@@ -125,8 +125,10 @@ def family_space(
             "densenet", "mobilenet", "resnet" and "vit".
         families: sequence of str, keys of `SIZES`.
         max_parameters: int, or None: larger ones are left out.
-        max_multiply_adds: int, or None: the work for one picture, which on one
-            machine goes with the time it takes (`plots.trade_off` shows how far).
+        max_multiply_adds: int, or None: the work for one picture. It stands for a
+            limit of time, since measured milliseconds differ from run to run, and a
+            space that differs cannot be searched on. How many a millisecond holds on a
+            machine, the columns ms_1 and multiply_adds of `experiments.families` say.
 
     Returns:
         An uncompiled `keras.Model`, as for `cnn_space`.

@@ -9,11 +9,12 @@ The best model by validation is asked about the 10,000 test pictures. "by hand" 
 training after the other of the middle of the space at the three usual rates.
 
 "KerasTuner, Hyperband" is `keras_tuner.Hyperband` as it comes, on the same batches;
-the other ways are `tuning.search`. All train the networks as the space has compiled
-them, with Adam at one rate, but for "hyperband, training.fit": the same space of the
-same networks, not compiled, so that `training.fit` trains them as it comes. Each run
-is a row of notebooks/tables/search_methods.csv, written when it is done: stopped and
-called again, it goes on.
+the other ways are `tuning.search`, whose first trial is that of the defaults: the
+middle of the space and the first rate by hand. All train the networks as the space has
+compiled them, with Adam at one rate, but for "hyperband, training.fit": the same space
+of the same networks, not compiled, so that `training.fit` trains them as it comes. Each
+run is a row of notebooks/tables/search_methods.csv, written when it is done: stopped
+and called again, it goes on.
 """
 
 import argparse
@@ -160,12 +161,13 @@ def uncompiled_space(hp):
     return network(
         hp.Choice("width", [16, 8, 32]),
         hp.Choice("kernel", [3, 5]),
-        hp.Float("dropout", 0.0, 0.5, step=0.1),
+        hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2),
     )
 
 
 def rate_space(hp):
-    return {"learning_rate": hp.Float("rate", 1e-4, 1e-1, sampling="log")}
+    rate = hp.Float("rate", 1e-4, 1e-1, sampling="log", default=1e-3)
+    return {"learning_rate": rate}
 
 
 def space(hp):

@@ -79,7 +79,9 @@ def train(kind, folder):
     elif kind == KINDS[1]:
         shape = {"num_classes": 3, "input_shape": (SIDE, SIDE, 3), "widths": (8, 16)}
         model = models.small_cnn(**shape, dropout=0.1)
-        history = training.fit(model, photos, augment=noisy, ema=0.9, **options)
+        history = training.fit(
+            model, photos, optimizer="muon", augment=noisy, ema=0.9, **options
+        )
     else:
         model = frozen()
         history = training.fine_tune(model, photos, **options)
