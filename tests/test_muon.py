@@ -55,7 +55,7 @@ def test_a_step_is_equally_long_in_all_directions(size, inputs, outputs, seed):
     kernel = keras.Variable(np.zeros_like(gradient))
     optimizer = Muon(0.1, weight_decay=None, momentum=0.0)
     optimizer.apply([gradient], [kernel])
-    step = np.array(kernel).reshape(-1, outputs) / -0.1
+    step = kernel.numpy().reshape(-1, outputs) / -0.1
     directions = np.linalg.svd(step, compute_uv=False)
     directions /= 0.2 * max(step.shape) ** 0.5  # the size of a step of AdamW
     before = np.linalg.svd(gradient.reshape(step.shape), compute_uv=False)

@@ -98,6 +98,17 @@ def test_probabilities_are_float32_under_bfloat16():
     assert model.output.dtype == "float32"
 
 
+def test_l2_adds_the_squared_weights_of_all_convolutions_to_the_loss():
+    model = models.small_cnn(l2=0.01)
+    kernels = [v.numpy() for v in model.variables if v.path.endswith("conv/kernel")]
+    assert len(kernels) == 4
+    squares = sum((kernel**2).sum() for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(0.01 * squares, rel=1e-5)
+    assert not models.small_cnn().losses
+    with pytest.raises(ValueError, match="l2=-1"):
+        models.small_cnn(l2=-1)
+
+
 @pytest.mark.parametrize(
     "widths", [(), 24, None, "abc", (24, 0), (24, -1), (24.0,), (24, None), (True,)]
 )

@@ -33,7 +33,7 @@ def pixels(input_shape):
     return inputs, layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
 
 
-def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
+def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, l2=None, name):
     """Applies a convolution, batch normalisation and (mostly) a ReLU.
 
     The picture is padded by the same number of zeros on all four sides, as in the
@@ -49,6 +49,7 @@ def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
         kernel_size: odd int, height and width of the window in pixels.
         strides: int, pixels that the window moves each time.
         relu: bool, whether a ReLU follows. False where paths are added first.
+        l2: `keras.regularizers.L2` of the kernel, or None.
         name: str, prefix of the layers' names; the last one is `name` + "_relu" or
             `name` + "_bn".
 
@@ -74,6 +75,7 @@ def conv_bn(x, filters, kernel_size, strides=1, *, relu=True, name):
         strides=strides,
         padding=padding,
         kernel_initializer="he_normal",  # keeps the variance through a ReLU
+        kernel_regularizer=l2,
         name=f"{name}_conv",
     )(x)
     # Momentum 0.9 instead of Keras' 0.99: a short training has few steps, and the

@@ -7,13 +7,19 @@ https://arxiv.org/abs/1502.03167; the average in place of dense layers is from L
 Chen and Yan, "Network In Network", 2013, https://arxiv.org/abs/1312.4400 (section 3.2).
 """
 
+import keras
 from keras import layers
 
 from cnnkit.models.blocks import classify, conv_bn, pixels
 
 
 def small_cnn(
-    *, num_classes=10, input_shape=(32, 32, 3), widths=(24, 48, 96), dropout=0.0
+    *,
+    num_classes=10,
+    input_shape=(32, 32, 3),
+    widths=(24, 48, 96),
+    dropout=0.0,
+    l2=0.0,
 ):
     """Builds an untrained small convolutional classifier.
 
@@ -30,6 +36,9 @@ def small_cnn(
             number of stages.
         dropout: float in [0, 1), share of the pooled features that is switched off
             in each training step.
+        l2: float from 0, how much the sum of the squared weights of all convolutions
+            adds to the loss. Under AdamW the `weight_decay` of `training.fit` does
+            better what this is meant for; lesson 08 shows why.
 
     Returns:
         An uncompiled `keras.Model` from float pixels in [0, 255], shape
@@ -39,8 +48,8 @@ def small_cnn(
 
     Raises:
         ValueError: `widths` are not whole numbers from 1 up, the picture is too small
-            for so many stages or has no image shape, `num_classes` is under 2, or
-            `dropout` is outside [0, 1).
+            for so many stages or has no image shape, `num_classes` is under 2,
+            `dropout` is outside [0, 1), or `l2` is under 0.
 
     Example:
         >>> model = small_cnn(num_classes=12, input_shape=(64, 64, 3))
@@ -50,9 +59,14 @@ def small_cnn(
     _check_widths(widths)
     inputs, x = pixels(input_shape)
     _check_size(input_shape, len(widths))
+    if not l2 >= 0:
+        raise ValueError(f"`l2` is 0 or more. Received: l2={l2!r}")
+    l2 = keras.regularizers.L2(l2) if l2 else None
 
     for stage, width in enumerate(widths, start=1):
-        x = layers.Conv2D(width, 3, padding="same", name=f"stage{stage}_conv")(x)
+        x = layers.Conv2D(
+            width, 3, padding="same", kernel_regularizer=l2, name=f"stage{stage}_conv"
+        )(x)
         # Pooling comes before the next two layers, and so leaves them a quarter of
         # the work: normalising 28 x 28 maps of 32 channels takes 0.11 ms of a CPU for
         # each picture, a third of all that a step takes here. For ReLU the order
@@ -62,7 +76,7 @@ def small_cnn(
         x = layers.ReLU(name=f"stage{stage}_relu")(x)
     # On the smallest map it costs no more than an eighth of a step; what it brings is
     # measured in notebooks/tables/recipe.csv.
-    x = conv_bn(x, widths[-1], 3, name="last")
+    x = conv_bn(x, widths[-1], 3, l2=l2, name="last")
 
     return classify(inputs, x, num_classes, name="small_cnn", dropout=dropout)
 
