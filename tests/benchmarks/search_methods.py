@@ -12,9 +12,9 @@ training after the other of the middle of the space at the three usual rates.
 the other ways are `tuning.search`, whose first trial is that of the defaults: the
 middle of the space and the first rate by hand. All train the networks as the space has
 compiled them, with Adam at one rate, but for "hyperband, training.fit": the same space
-of the same networks, not compiled, so that `training.fit` trains them as it comes. Each
-run is a row of notebooks/tables/search_methods.csv, written when it is done: stopped
-and called again, it goes on.
+of the same networks, not compiled, so that `training.fit` trains them as it comes, or
+with Muon. Each run is a row of notebooks/tables/search_methods.csv, written when it is
+done: stopped and called again, it goes on.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from pathlib import Path
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 WAYS = (
     "KerasTuner, Hyperband", "hyperband", "by hand", "grid", "random", "bayesian",
-    "hyperband, training.fit",
+    "hyperband, training.fit", "hyperband, training.fit, Muon",
 )  # fmt: skip
 EPOCHS, TRAIN, VALID = 10, 10_000, 2_000
 OUT = Path(__file__).parents[2] / "notebooks" / "tables" / "search_methods.csv"
@@ -137,6 +137,10 @@ def measured(way, seed, minutes, core):
                 "hyperband, training.fit": (
                     "hyperband", tuning.together(uncompiled_space, rate_space)
                 ),
+                "hyperband, training.fit, Muon": (
+                    "hyperband",
+                    tuning.together(uncompiled_space, rate_space, muon_space),
+                ),
             }.get(way, (way, space))  # fmt: skip
             tuner = tuning.search(
                 what, photos, folder=f"{folder}/s",
@@ -168,6 +172,10 @@ def uncompiled_space(hp):
 def rate_space(hp):
     rate = hp.Float("rate", 1e-4, 1e-1, sampling="log", default=1e-3)
     return {"learning_rate": rate}
+
+
+def muon_space(hp):
+    return {"optimizer": "muon"}
 
 
 def space(hp):
