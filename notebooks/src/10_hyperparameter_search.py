@@ -105,8 +105,8 @@ table = tuning.trials(by_chance)
 plots.trials(table)
 
 # %% [markdown]
-# **What you should see:** the line of the best climbs in a few steps and then hardly any more. Some dots lie far
-# below it. How much of that is the rate?
+# **What you should see:** the defaults were good already, and the line of the best climbs a little, in few steps.
+# Some dots lie far below it. How much of that is the rate?
 
 # %%
 plots.score_against(table, "rate")

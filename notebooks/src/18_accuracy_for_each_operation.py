@@ -148,7 +148,7 @@ def against_work(million, values, label, interval=None):
     axes = Figure(figsize=(8, 4.2), layout="constrained").subplots()
     axes.errorbar(million, values, interval, fmt="o", markersize=8)
     for name in values.index:
-        axes.annotate(f"  {name}", (million[name], values[name]), rotation=15)
+        axes.annotate(f" {name}", (million[name], values[name]), va="top", rotation=-15)
     axes.set(xlabel="million multiply-adds", ylabel=label, ylim=0, xmargin=0.25)
     return axes.figure
 
