@@ -303,7 +303,7 @@ def test_trials_are_the_defaults_and_then_those_of_kerastuner(digits, tmp_path):
 
 @pytest.mark.parametrize("method", oracles.METHODS)
 def test_every_method_tries_the_defaults_first(method):
-    hp, oracle = keras_tuner.HyperParameters(), None
+    hp = keras_tuner.HyperParameters()
     tuning.augmentation_space(hp, policies=("photos",))
     oracle = oracles.make(method, "val_accuracy", 4, 0)
     oracle.update_space(hp)

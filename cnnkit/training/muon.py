@@ -24,7 +24,8 @@ class Muon(keras.optimizers.Muon):
     `keras.optimizers.Muon`, but there is one `weight_decay` for all.
 
     Example:
-        >>> model.compile(Muon(1e-2, weight_decay=0.02), "crossentropy")
+        >>> optimizer = Muon(1e-2, weight_decay=0.02)
+        >>> model.compile(optimizer, "sparse_categorical_crossentropy")
     """
 
     def _should_use_adamw(self, variable):

@@ -114,12 +114,7 @@ class _Kept:
 
     def _random_values(self):
         """The defaults first, as somebody's best guess, and then what luck brings."""
-        if self.trials:
-            return super()._random_values()
-        first = HyperParameters()
-        for hp in self.get_space().space:
-            first.merge([hp])  # with its default, where it is active
-        return first.values
+        return super()._random_values() if self.trials else self.get_space().values
 
     def put_back(self, trial):
         """Takes back the start of a trial that was broken off, and not by a crash.
