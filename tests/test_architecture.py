@@ -73,6 +73,8 @@ BAD = [
     (undocumented, "data", DOC + '        a: int.\n    """', "takes `b`"),
     (undocumented, "data", DOC + '        a: b: c.\n    """', "takes `b`"),
     (undocumented, "data", DOC + '        a, b, c: int.\n    """', "describes `c`"),
+    (undocumented, "data.x", DOC + '        a: b: c.\n    """', "takes `b`"),
+    (undocumented, "data.x", 'def from_folder(a):\n  """F."""', "takes `a`"),
     (undocumented, "data", '__all__ = ["f"]\ndef f(): pass', "no docstring"),
     (undocumented, "data", 'def f(**kw):\n  """F."""', "name each"),
     (undocumented, "data", 'class A:\n  """A."""\n  def call(self, x): 1', "`A.call`"),
@@ -107,6 +109,7 @@ GOOD_DOC = DOC + '        a: int: so.\n            c: no.\n        b: int.\n    
         ("data", GOOD_DOC + "\n\n\ndef _g(x): pass"),
         ("training", 'class A(B):\n  """A."""\n  def on_epoch_end(self, x): 1'),
         ("data", '__all__ = ["g"]\n\n\ndef f(x): pass'),
+        ("data.x", 'def helper(a):\n  """Helps."""'),
     ],
 )
 def test_the_rules_leave_good_code_alone(room, source):

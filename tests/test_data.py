@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from cnnkit import data
 from cnnkit.data import decoding, duplicates, memory, named
+from cnnkit.data.reader import Reader
 
 
 def save(path, pixels, **options):
@@ -98,7 +99,7 @@ def test_decoding_agrees_with_pillow_on_every_kind_of_picture():
         return buffer.getvalue()
 
     def decoded(content, grey=False):
-        return decoding.decode(content, 32, 32, grey=grey).pixels
+        return decoding.decode(content, Reader(32, grey)).pixels
 
     picture = Image.fromarray(colour)
     for kind in ("PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG"):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cnnkit import explorer, plots
 from cnnkit.data import decoding
+from cnnkit.data.reader import Reader
 from cnnkit.explorer import widgets
 from cnnkit.explorer.widgets import pictures, views
 
@@ -195,7 +196,7 @@ def test_a_map_one_pixel_wide_has_no_slider_for_it():
     ids=["png", "narrow", "grey", "transparent", "turned", "gif"],
 )
 def test_a_file_is_read_as_the_data_room_reads_it(content, channels):
-    expected = decoding.decode(content, 12, 10, grey=channels == 1).pixels
+    expected = decoding.decode(content, Reader((12, 10), channels == 1)).pixels
     _, images, button, _ = pictures.choice(np.zeros((1, 12, 10, channels), "uint8"))
     upload(button, [("a file", content)])
     np.testing.assert_array_equal(images[1], expected)
@@ -356,7 +357,7 @@ def test_a_file_goes_through_the_model(model, monkeypatch):
     box = widgets.overview(model, PHOTOS)
     content = encoded()
     upload(controls(box)["add your own, up to 10 MB"], [("a.png", content)])
-    expected = decoding.decode(content, 12, 12, grey=False).pixels
+    expected = decoding.decode(content, Reader(12)).pixels
     np.testing.assert_array_equal(asked[-1], expected)
     assert len(asked) == 2
 

@@ -23,6 +23,7 @@ def predict(options):
     start_keras()
     from cnnkit import saving
     from cnnkit.data import decoding, reading
+    from cnnkit.data.reader import Reader
 
     model, class_names = saving.load(options.model)
     height, width, channels = model.input_shape[1:]
@@ -32,7 +33,7 @@ def predict(options):
             content = path.read_bytes()
             native = reading.open_picture(content).size
             size = height or native[1], width or native[0]
-            image = decoding.decode(content, *size, grey=channels == 1).pixels
+            image = decoding.decode(content, Reader(size, channels == 1)).pixels
         except (OSError, ValueError) as error:
             print(f"{str(path)!r}: {error}", file=sys.stderr)
             status = 1

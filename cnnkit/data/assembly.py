@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 
 from cnnkit.data import decoding, duplicates, folders, reading
-from cnnkit.data.image_data import ImageData, sides
+from cnnkit.data.image_data import ImageData
 from cnnkit.data.memory import keep_freed_memory
 from cnnkit.data.split import PARTS, split
 
@@ -21,23 +21,20 @@ class UnreadablePictureError(ValueError):
     """Some picture files cannot be read; the message names each with its reason."""
 
 
-def read(folder, files, *, image_size, grey, fit, background, unreadable, memory_limit):
+def read(folder, files, reader, *, unreadable, memory_limit):
     """Reads picture files to pixels of one size.
 
     Args:
         folder: `pathlib.Path`.
         files: pandas.DataFrame with the column `path`, relative to `folder`.
-        image_size: int, (height, width), or None for the usual size.
-        grey: bool, as for `from_folder`.
-        fit: str, likewise.
-        background: str, likewise.
-        unreadable: str, likewise.
+        reader: `Reader`, with a size or without one for the usual size.
+        unreadable: str, as for `from_folder`.
         memory_limit: int, likewise.
 
     Returns:
         The files that can be read, with the columns `content_hash`, `width` and
         `height` as well; their pixels, uint8 of shape (n, height, width, channels);
-        sentences on what was done.
+        the `Reader` that was used; sentences on what was done.
 
     Raises:
         ValueError: a bad argument.
@@ -48,15 +45,12 @@ def read(folder, files, *, image_size, grey, fit, background, unreadable, memory
         raise ValueError(
             f"`unreadable` is 'error' or 'skip'. Received: unreadable={unreadable!r}"
         )
-    decoding.check_fit(fit, background)
     paths = [folder / path for path in files["path"]]
-    if image_size is None:
-        image_size = min(usual_side(paths), LARGEST)
-    height, width = sides(image_size)
-    pixels = _empty_pixels((len(paths), height, width, 1 if grey else 3), memory_limit)
-    facts = decoding.decode_all(
-        paths, pixels, grey=grey, fit=fit, background=background
-    )
+    if reader.image_size is None:
+        reader = reader.sized(min(usual_side(paths), LARGEST))
+    shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
+    pixels = _empty_pixels(shape, memory_limit)
+    facts = decoding.decode_all(paths, pixels, reader)
     bad = np.flatnonzero(facts["reason"].notna())
     notes = []
     if len(bad) and unreadable == "error":
@@ -69,9 +63,9 @@ def read(folder, files, *, image_size, grey, fit, background, unreadable, memory
             pixels[new] = pixels[old]
         files, facts = (t.iloc[kept].reset_index(drop=True) for t in (files, facts))
         pixels = pixels[: len(kept)]
-    notes += losses(facts, height, width, fit, background)
+    notes += losses(facts, reader)
     files = files.assign(**facts[["content_hash", "width", "height"]])
-    return files, pixels, notes
+    return files, pixels, reader, notes
 
 
 def complete(
@@ -84,7 +78,7 @@ def complete(
     previous=None,
     seed=0,
     together,
-    fit="resize",
+    reader=None,
 ):
     """Fills in the missing parts of the split, says what was done, returns the data.
 
@@ -98,7 +92,7 @@ def complete(
         previous: manifest of an earlier split, or None.
         seed: int, of the split.
         together: "alike" keeps near duplicates on one side, "same" only copies.
-        fit: how the files were fitted; the border of "pad" says nothing about likeness.
+        reader: `Reader` of the files, or None where there are none.
 
     Returns:
         `ImageData`.
@@ -114,7 +108,7 @@ def complete(
     height, width, channels = (int(side) for side in pixels.shape[1:])
     colour = "grey" if channels == 1 else "RGB"
     if together == "alike":
-        files, more = _with_alike(files, pixels, fit)
+        files, more = _with_alike(files, pixels, reader)
         notes = [*notes, *more]
     files, how = _parts(files, previous, seed)
     sizes = files["split"].value_counts()
@@ -130,7 +124,9 @@ def complete(
     first = ["path", "label", "split", "group", "content_hash", "alike"]
     order = [c for c in first if c in files] + [c for c in files if c not in first]
     shape = (height, width, channels)
-    return ImageData(tuple(class_names), shape, files[order], pixels, source, notes)
+    return ImageData(
+        tuple(class_names), shape, files[order], pixels, source, notes, reader
+    )
 
 
 def usual_side(paths):
@@ -151,20 +147,18 @@ def usual_side(paths):
     return max(28, int(np.median(lengths))) if lengths else LARGEST
 
 
-def losses(facts, height, width, fit, background):
+def losses(facts, reader):
     """Says in words what reading did to pictures that are not of the wanted form.
 
     Args:
         facts: table from `decoding.decode_all`, of the readable files.
-        height: int, pixels.
-        width: int, pixels.
-        fit: str, as for `from_folder`.
-        background: str, likewise.
+        reader: `Reader` with a size.
 
     Returns:
         A list of sentences, empty where each picture had the wanted form.
     """
     notes, traits = [], facts["traits"].explode().value_counts()
+    (height, width), background = reader.image_size, reader.background
     aspect = facts["width"] / facts["height"] / (width / height)
     stretch = np.maximum(aspect, 1 / aspect)  # 2: twice as wide, or high, as wanted
     others = int((stretch > 1.01).sum())
@@ -175,7 +169,7 @@ def losses(facts, height, width, fit, background):
             "resize": f"squeezed, by a factor of up to {stretch.max():.2f}",
             "crop": f"cut; of their area is lost: {share}",
             "pad": f"padded; of their pixels are {background}: {share}",
-        }[fit]
+        }[reader.fit]
         notes.append(
             f"{others:,} of {len(facts):,} pictures have another shape and were {loss}"
         )
@@ -188,10 +182,10 @@ def losses(facts, height, width, fit, background):
     return notes
 
 
-def _with_alike(files, pixels, fit):
+def _with_alike(files, pixels, reader):
     """The files with the number of their group of near duplicates, and what to say."""
     images = pixels
-    if fit == "pad":
+    if reader is not None and reader.fit == "pad":  # a border says nothing of likeness
         sizes = zip(files["width"], files["height"], strict=True)
         images = [
             decoding.without_padding(image, size)

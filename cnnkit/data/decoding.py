@@ -11,7 +11,6 @@ from PIL import Image, ImageColor, ImageOps
 from cnnkit.data import reading
 from cnnkit.data.threads import in_threads
 
-FITS = ("resize", "crop", "pad")
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of the EXIF standard
 BITS_PER_SAMPLE = 258  # of the TIFF standard
 TRAITS = {  # what a file may be, and what was done to read it
@@ -42,44 +41,15 @@ class Picture(NamedTuple):
     traits: tuple
 
 
-def check_fit(fit, background):
-    """Checks how pictures are to be fitted into one size.
-
-    Args:
-        fit: one of `FITS`.
-        background: a colour that Pillow knows, such as "white" or "#7f7f7f".
-
-    Raises:
-        ValueError: there is no such way, or no such colour.
-    """
-    if fit not in FITS:
-        raise ValueError(
-            "`fit` is 'resize' (squeezes), 'crop' (cuts the longer side) or 'pad' "
-            f"(adds background). Received: fit={fit!r}"
-        )
-    try:
-        ImageColor.getrgb(background)
-    except (ValueError, AttributeError) as error:
-        raise ValueError(
-            "`background` is the name of a colour, such as 'white', or '#rrggbb'. "
-            f"Received: background={background!r}"
-        ) from error
-
-
-def decode(content, height, width, *, grey, fit="resize", background="white", name=""):
+def decode(content, reader, name=""):
     """Decodes a picture and fits it into a size.
 
-    A rotation noted by the camera is applied, transparency is laid on `background`,
+    A rotation noted by the camera is applied, transparency is laid on the background,
     16-bit grey is scaled to 8 bits, the first frame of an animation is taken.
 
     Args:
         content: bytes of the file.
-        height: int, pixels.
-        width: int, pixels.
-        grey: bool, True for one channel, False for RGB.
-        fit: "resize" squeezes the whole picture into the size; "crop" keeps the shape
-            of things and cuts off both sides alike; "pad" fills what is left over.
-        background: str, the colour behind transparency and around padded pictures.
+        reader: `Reader` with a size.
         name: str, of the file, to see whether its suffix is true; "" for none.
 
     Returns:
@@ -88,29 +58,28 @@ def decode(content, height, width, *, grey, fit="resize", background="white", na
     Raises:
         PictureError: the picture cannot be decoded; the message is a short reason.
     """
-    mode = "L" if grey else "RGB"
+    height, width = reader.image_size
 
     def twice(native):  # libjpeg halves for free; that leaves enough to resize well
-        return [2 * side for side in _whole(native, width, height, fit)]
+        return [2 * side for side in _whole(native, width, height, reader.fit)]
 
-    pixels, native, traits = upright(content, mode, twice, background, name)
-    pixels = _fitted(pixels, width, height, fit, background)
+    pixels, native, traits = upright(content, reader, twice, name)
+    pixels = _fitted(pixels, width, height, reader.fit, reader.background)
     return Picture(pixels.reshape(height, width, -1), *native, traits)
 
 
-def upright(content, mode, wanted, background, name):
+def upright(content, reader, wanted, name):
     """Decodes a picture, turned as it was seen, with nothing transparent.
 
     Args:
         content: bytes of the file.
-        mode: "L" or "RGB".
+        reader: `Reader`; its size and its fit do not matter here.
         wanted: function from the picture's (width, height) to the size that is enough:
             a JPEG may be decoded to a half, a quarter or an eighth, but not smaller.
-        background: str, the colour behind transparency.
         name: str, of the file, to see whether its suffix is true; "" for none.
 
     Returns:
-        uint8 array of shape (height, width) for "L" or (height, width, 3); the (width,
+        uint8 array of shape (height, width) for grey or (height, width, 3); the (width,
         height) of the file; its traits, a tuple of keys of `TRAITS`.
 
     Raises:
@@ -124,7 +93,7 @@ def upright(content, mode, wanted, background, name):
             if content.rfind(b"\xff\xd9", -65536) < 0:  # the end-of-image mark
                 raise OSError("its end is missing")
             enough = [round(side) for side in wanted(native)]
-            image.draft(mode, enough[:: -1 if turned in SIDEWAYS else 1])
+            image.draft(reader.mode, enough[:: -1 if turned in SIDEWAYS else 1])
         if turned != 1:
             image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
         if image.mode[0] in "IF":
@@ -133,42 +102,36 @@ def upright(content, mode, wanted, background, name):
             image = image.convert("RGBA")
             if image.getextrema()[3][0] < 255:
                 traits.append("transparent")
-                paper = Image.new("RGBA", image.size, background)
+                paper = Image.new("RGBA", image.size, reader.background)
                 image = Image.alpha_composite(paper, image)
-        if image.mode != mode:
-            image = image.convert(mode)
+        if image.mode != reader.mode:
+            image = image.convert(reader.mode)
         return np.asarray(image), native, tuple(traits)
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
         reason = f"it is damaged or cut short ({error})"
         raise reading.PictureError("truncated", reason) from error
 
 
-def decode_all(paths, pixels, *, grey, fit="resize", background="white"):
+def decode_all(paths, pixels, reader):
     """Decodes files into `pixels`, several at a time, with progress on long work.
 
     Args:
         paths: list of n `pathlib.Path`.
         pixels: uint8 array of shape (n, height, width, channels), to be filled.
-        grey: bool, as in `decode`.
-        fit: str, as in `decode`.
-        background: str, as in `decode`.
+        reader: `Reader` with a size.
 
     Returns:
         pandas.DataFrame with a row for each file: content_hash (SHA-256 of the file,
         hex), width, height (pixels of the file), traits (tuple of keys of `TRAITS`),
         and reason, which says why a file cannot be read and is None for all others.
     """
-    height, width = pixels.shape[1:3]
 
     def read(position):
         digest, path = None, paths[position]
         try:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
-            picture = decode(
-                content, height, width, grey=grey, fit=fit, background=background,
-                name=path.name,
-            )  # fmt: skip
+            picture = decode(content, reader, path.name)
         except OSError as error:
             return digest, 0, 0, (), f"it cannot be opened ({error.strerror})"
         except ValueError as error:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cnnkit.data import batching, display, writing
 from cnnkit.data.decoding import resize
+from cnnkit.data.reader import Reader, sides
 from cnnkit.data.split import PARTS, folds
 
 
@@ -27,6 +28,8 @@ class ImageData:
             disk; row i belongs to row i of `manifest`.
         source: str, where the pictures came from, for titles and reports.
         notes: tuple of str, sentences on how the pictures were read and split.
+        reader: `Reader`, how files became these pixels, for `saving.save`; None where
+            the pixels did not come from files.
     """
 
     class_names: tuple
@@ -35,6 +38,7 @@ class ImageData:
     pixels: np.ndarray
     source: str = "arrays"
     notes: tuple = ()
+    reader: Reader | None = None
 
     @property
     def num_classes(self):
@@ -109,8 +113,10 @@ class ImageData:
         pixels = np.empty((len(self.pixels), height, width, self.image_shape[2]), "u1")
         for position, image in enumerate(self.pixels):
             pixels[position] = resize(image, width, height).reshape(height, width, -1)
-        shape = pixels.shape[1:]
-        return dataclasses.replace(self, image_shape=shape, pixels=pixels)
+        reader = self.reader and self.reader.sized((height, width))
+        return dataclasses.replace(
+            self, image_shape=pixels.shape[1:], pixels=pixels, reader=reader
+        )
 
     def take(self, rows):
         """Returns some of the pictures, each in the part that it was in.
@@ -240,28 +246,6 @@ class ImageData:
             seed=seed,
             epoch=epoch,
         )
-
-
-def sides(image_size):
-    """Returns (height, width) of a size that is given as one number or two.
-
-    Args:
-        image_size: int or (height, width), pixels from 8 to 1024.
-
-    Returns:
-        Two int.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    both = (image_size,) * 2 if np.isscalar(image_size) else tuple(image_size)
-    whole = all(isinstance(side, int | np.integer) for side in both)
-    if len(both) != 2 or not whole or not all(8 <= side <= 1024 for side in both):
-        raise ValueError(
-            "`image_size` is a number of pixels or (height, width), from 8 to 1024. "
-            f"Received: image_size={image_size!r}"
-        )
-    return int(both[0]), int(both[1])
 
 
 def to_arrays(data, part):

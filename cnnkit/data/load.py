@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from cnnkit.data import archives, assembly, folders, manifests
+from cnnkit.data.reader import Reader
 
 LARGEST = assembly.LARGEST
 
@@ -71,18 +72,18 @@ def from_folder(
         >>> photos = data.from_folder("photos", image_size=128)
         >>> photos.counts()
     """
+    reader = Reader(image_size, grey, fit, background)
     with archives.as_folder(folder) as (folder, source):
         files, class_names, notes = folders.scan(folder)
         if groups is not None:
             files["group"] = [groups(path) for path in files["path"]]
-        files, pixels, more = assembly.read(
-            folder, files, image_size=image_size, grey=grey, fit=fit,
-            background=background, unreadable=unreadable, memory_limit=memory_limit,
-        )  # fmt: skip
+        files, pixels, reader, more = assembly.read(
+            folder, files, reader, unreadable=unreadable, memory_limit=memory_limit
+        )
     folders.check_classes(files, class_names, folder)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=[*notes, *more],
-        previous=manifests.load(previous), seed=seed, together=together, fit=fit,
+        previous=manifests.load(previous), seed=seed, together=together, reader=reader,
     )  # fmt: skip
 
 
@@ -138,6 +139,7 @@ def from_table(
         >>> scans = data.from_table("scans.csv", label_column="finding",
         ...                         groups="patient")
     """
+    reader = Reader(image_size, grey, fit, background)
     source, place = "table", Path.cwd()
     if not isinstance(table, pd.DataFrame):
         path = Path(table).expanduser()
@@ -146,14 +148,13 @@ def from_table(
     files, class_names = manifests.checked(
         table, place, path_column=path_column, label_column=label_column, groups=groups
     )
-    files, pixels, notes = assembly.read(
-        place, files, image_size=image_size, grey=grey, fit=fit,
-        background=background, unreadable=unreadable, memory_limit=memory_limit,
-    )  # fmt: skip
+    files, pixels, reader, notes = assembly.read(
+        place, files, reader, unreadable=unreadable, memory_limit=memory_limit
+    )
     folders.check_classes(files, class_names, place)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=notes,
-        previous=manifests.load(previous), seed=seed, together=together, fit=fit,
+        previous=manifests.load(previous), seed=seed, together=together, reader=reader,
     )  # fmt: skip
 
 

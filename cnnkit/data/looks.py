@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from cnnkit.data import decoding, duplicates, reading
+from cnnkit.data.reader import Reader
 from cnnkit.data.threads import in_threads
 
 SIDE = 256  # pixels; a picture is looked at in about this size, as a network would
@@ -77,9 +78,7 @@ def look_at_file(path):
         return [2 * side * min(1, SIDE / max(native)) for side in native]
 
     try:
-        pixels, native, traits = decoding.upright(
-            content, "RGB", about, "white", path.name
-        )
+        pixels, native, traits = decoding.upright(content, Reader(), about, path.name)
     except reading.PictureError as error:
         return Look(digest, 0, 0, ((error.code, str(error)),), None)
     found = [(TRAITS[trait], "") for trait in traits]

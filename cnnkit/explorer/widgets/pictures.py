@@ -5,6 +5,7 @@ from html import escape
 import ipywidgets
 
 from cnnkit.data.decoding import decode
+from cnnkit.data.reader import Reader
 from cnnkit.data.reading import PictureError
 from cnnkit.explorer.widgets.views import as_message, menu
 
@@ -51,7 +52,7 @@ def choice(images, names=None):
             name = _short(file["name"])
             try:
                 content = bytes(file["content"])
-                picture = decode(content, height, width, grey=channels == 1)
+                picture = decode(content, Reader((height, width), channels == 1))
             except PictureError as error:
                 refused.append(f"{name} was not added: {error}.")
             else:
