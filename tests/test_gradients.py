@@ -7,7 +7,6 @@ from keras import layers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from cnnkit import models, plots, training
-from cnnkit.plots import names
 from cnnkit.training.losses import SparseFocalCrossentropy
 
 RNG = np.random.default_rng(0)
@@ -195,9 +194,7 @@ def test_the_figure_shows_every_value_and_marks_what_a_log_axis_cannot():
     assert (zero.get_xdata().tolist(), lost.get_xdata().tolist()) == ([2], [2, 3])
     assert axes.get_yscale() == "log" and axes.get_xlim() == (0.5, 4.5)
     words = [text.get_text() for text in figure.legends[0].get_texts()]
-    _, missing = names.fonts("薔薇")  # a machine may have no such font
-    expected = "model 0" if missing else "$_{ 薔薇"
-    assert words == [expected, "_hidden", "exactly 0", "not finite"]
+    assert words == ["$_{ 薔薇", "_hidden", "exactly 0", "not finite"]
 
 
 def test_one_table_is_drawn_without_a_legend_and_any_column_can_be():

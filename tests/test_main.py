@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +10,6 @@ import pytest
 from PIL import Image
 
 from cnnkit.__main__ import main
-from cnnkit.plots import names
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +32,7 @@ def test_the_main_job_in_a_terminal(colours, tmp_path, capfd):
     command = [sys.executable, "-m", "cnnkit", *arguments]
     said = subprocess.run(command, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    _, missing = names.fonts("赤青")  # a machine may have no such font
-    nothing_of_tensorflow = r".*Install Noto Sans CJK.*\n.*\n" if missing else ""
-    assert re.fullmatch(nothing_of_tensorflow, said.stderr)
+    assert said.stderr == ""  # nothing of TensorFlow
     assert "6 test pictures, 100% are named correctly" in said.stdout
     assert str(out / "report.html") in said.stdout
     assert "00_five_lines.ipynb" in said.stdout
