@@ -149,6 +149,7 @@ def write(archive, folder, *, most_bytes=MOST_BYTES, most_files=MOST_FILES):
         for place, names, _ in os.walk(folder):
             for name in names:
                 (Path(place) / name).chmod(0o755)
+    return []
 
 
 @contextlib.contextmanager
@@ -159,7 +160,8 @@ def as_folder(pictures):
         pictures: str or path of a folder or of an archive.
 
     Yields:
-        The `pathlib.Path` to read and the name (str) of what was given.
+        The `pathlib.Path` to read, the name (str) of what was given, and sentences on
+        what was done to unpack it.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -168,12 +170,12 @@ def as_folder(pictures):
     path = Path(pictures).expanduser()
     if not is_archive(path):
         path = folders.existing(path)
-        yield path, path.name
+        yield path, path.name, []
         return
     with tempfile.TemporaryDirectory(prefix="cnnkit-") as temporary:
         unpacked = Path(temporary).resolve()
-        write(path, unpacked)
-        yield folders.only_folder(unpacked), path.name
+        notes = write(path, unpacked)
+        yield folders.only_folder(unpacked), path.name, notes
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def check(pictures, *, quarantine=None, move=False, verbose=True):
                 "Files in an archive are not moved: unpack it with data.unpack and "
                 f"check the folder. Received: {str(pictures)!r}"
             )
-        with archives.as_folder(pictures) as (folder, source):
+        with archives.as_folder(pictures) as (folder, source, _):
             found = folders.survey(folder)
             rows = [*_of_survey(found), *_of_files(found)]
         number, num_classes = len(found.files), found.class_folders["class"].nunique()

@@ -194,13 +194,17 @@ def same_looking(found):
     looks = {}
     for path in found.class_folders["path"]:
         name = path.rpartition("/")[2]
-        look = unicodedata.normalize("NFKC", name).casefold()
-        looks.setdefault("".join(look.split()), {}).setdefault(name, []).append(path)
+        looks.setdefault(look(name), {}).setdefault(name, []).append(path)
     clashes = []
     for names in looks.values():
         if len(names) > 1:
             clashes.append(sorted(path for paths in names.values() for path in paths))
     return clashes
+
+
+def look(name):
+    """What a person sees of a name: no case, width, spaces or Unicode form."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def check_classes(files, class_names, folder):

@@ -73,7 +73,7 @@ def from_folder(
         >>> photos.counts()
     """
     reader = Reader(image_size, grey, fit, background)
-    with archives.as_folder(folder) as (folder, source):
+    with archives.as_folder(folder) as (folder, source, unpacked):
         files, class_names, notes = folders.scan(folder)
         if groups is not None:
             files["group"] = [groups(path) for path in files["path"]]
@@ -82,7 +82,7 @@ def from_folder(
         )
     folders.check_classes(files, class_names, folder)
     return assembly.complete(
-        files, pixels, class_names, source=source, notes=[*notes, *more],
+        files, pixels, class_names, source=source, notes=[*unpacked, *notes, *more],
         previous=manifests.load(previous), seed=seed, together=together, reader=reader,
     )  # fmt: skip
 
@@ -170,6 +170,6 @@ def usual_side(folder):
     Raises:
         FileNotFoundError, ValueError: as for `from_folder`.
     """
-    with archives.as_folder(folder) as (folder, _):
+    with archives.as_folder(folder) as (folder, *_):
         files, _, _ = folders.scan(folder)
         return assembly.usual_side([folder / path for path in files["path"]])
