@@ -6,7 +6,24 @@ import os
 from PIL import Image
 
 SUFFIXES = {
-    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2c", ".j2k", ".jfif", ".jp2",
+    ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pfm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+# Pillow's readers that are used, and no others: each is a way in for bad files. TGA
+# files have no mark at their start, so they come last.
+FORMATS = (
+    "JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000",
+    "ICO", "TGA",
+)  # fmt: skip
+OTHER_PICTURES = {  # pictures, drawings and scans in formats that are not read here
+    ".ai", ".arw", ".bpg", ".btf", ".cr2", ".cr3", ".crw", ".cur", ".czi", ".dcm",
+    ".dds", ".dicom", ".djvu", ".dng", ".emf", ".eps", ".exr", ".fit", ".fits", ".hdr",
+    ".heic", ".heics", ".heif", ".hif", ".icns", ".iiq", ".jls", ".jxl", ".jxr", ".kdc",
+    ".lsm", ".mha", ".mhd", ".nd2", ".ndpi", ".nef", ".nii", ".npy", ".nrrd", ".nrw",
+    ".orf", ".pcx", ".pdf", ".pef", ".pict", ".ps", ".psb", ".psd", ".qoi", ".raf",
+    ".ras", ".raw", ".rw2", ".rwl", ".sgi", ".sr2", ".srw", ".svg", ".svgz", ".svs",
+    ".wdp", ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
 }  # fmt: skip
 JUNK_FOLDERS = {"__MACOSX", "__pycache__"}
 JUNK_FILES = {"thumbs.db", "desktop.ini"}
@@ -146,7 +163,7 @@ def open_picture(content):
     if not content:
         raise PictureError("empty_file", "the file is empty")
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         number = "more than a hundred million"  # Pillow itself refuses it
         raise PictureError("too_many_pixels", _too_many(number)) from error
@@ -167,7 +184,7 @@ def _looks_like_picture(path):
     if path.suffix:
         return path.suffix.lower() in SUFFIXES
     try:
-        Image.open(path).close()
+        Image.open(path, formats=FORMATS).close()
     except Exception:  # noqa: BLE001 - Pillow raises many kinds
         return False
     return True
