@@ -2,37 +2,38 @@
 
 An archive from elsewhere may name files outside its folder, hold links and devices, or
 grow from kilobytes to terabytes. So the list of its members is read first and refused
-as a whole where one of them is wrong; then the bytes are counted as they come.
+as a whole where one of them is wrong; then the bytes are counted as they come. Names
+that are merely awkward are changed, and this is said.
 """
 
 import contextlib
 import lzma
-import os
-import re
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
-import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
 
-from cnnkit.data import folders
+from cnnkit.data import folders, names, reading
 
 MOST_BYTES = 8 * 2**30
 MOST_FILES = 1_000_000
-MOST_DEPTH = 20  # folders inside folders
 MOST_RATIO = 100  # unpacked bytes for each packed one; pictures are packed already
 SMALL = 40 * 2**20  # bytes; up to here no ratio is too large
+# Drawings in these formats may pack a thousand times; only their bytes are bounded.
+PLAIN = (".bmp", ".dib", ".pgm", ".pnm", ".ppm", ".tga", ".tif", ".tiff")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows
-
-
+OTHERS = (".7z", ".rar", ".lzh", ".zst", ".tzst", ".gz", ".bz2", ".xz", ".001")
+STARTS = {  # of files that are packed in another way
+    b"7z": "7-Zip", b"Rar!": "RAR", b"(\xb5/\xfd": "Zstandard", b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2", b"\xfd7z": "xz",
+}  # fmt: skip
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
-    OSError, NotImplementedError, RuntimeError,
+    OSError, RuntimeError, ValueError,
 )  # fmt: skip
 
 
@@ -40,41 +41,30 @@ class UnsafeArchiveError(ValueError):
     """An archive is refused; nothing of it was left on the disk."""
 
 
-class Member(NamedTuple):
-    """What an archive says about one of its files.
-
-    Attributes:
-        name: str, with forward slashes.
-        size: int, bytes when unpacked, as the archive claims.
-        trouble: str, why it is no ordinary file, or "".
-        entry: what the archive's own `open` takes.
-    """
-
-    name: str
-    size: int
-    trouble: str
-    entry: object
-
-
 def is_archive(path):
-    """Tells by its name whether a file is an archive that `unpack` reads.
-
-    Args:
-        path: `pathlib.Path`.
-
-    Returns:
-        bool.
-    """
-    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+    """Tells by its name whether a file is an archive, also one that is not read."""
+    return path.name.lower().endswith((*SUFFIXES, *OTHERS)) and path.is_file()
 
 
-def unpack(archive, folder=None, *, most_bytes=MOST_BYTES, most_files=MOST_FILES):
+def unpack(
+    archive,
+    folder=None,
+    *,
+    encoding=None,
+    most_bytes=MOST_BYTES,
+    most_files=MOST_FILES,
+):
     """Unpacks a .zip or .tar archive into a new folder.
+
+    An archive that holds nothing but archives, such as one a class, is unpacked with
+    these. Names that not every system can write are changed; what was done is printed.
 
     Args:
         archive: str or path; .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz.
         folder: str or path that does not exist yet; None takes the archive's name
             without its suffix, beside the archive.
+        encoding: str, of names that are not in UTF-8, such as "cp932" from a Japanese
+            Windows; None finds it out, or asks where several would do.
         most_bytes: int, the most bytes that are written.
         most_files: int, the most files that are written.
 
@@ -93,10 +83,7 @@ def unpack(archive, folder=None, *, most_bytes=MOST_BYTES, most_files=MOST_FILES
     archive = Path(archive).expanduser()
     if not archive.is_file():
         raise FileNotFoundError(f"There is no such archive. Received: {str(archive)!r}")
-    if folder is None:
-        ends = [s for s in SUFFIXES if archive.name.lower().endswith(s)]
-        folder = archive.with_name(archive.name[: -len(max(ends, key=len, default=""))])
-    folder = Path(folder).expanduser()
+    folder = Path(folder or _stem(archive)).expanduser()
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(
             "An archive is unpacked into a new folder, so that nothing is overwritten: "
@@ -107,65 +94,24 @@ def unpack(archive, folder=None, *, most_bytes=MOST_BYTES, most_files=MOST_FILES
     with tempfile.TemporaryDirectory(prefix=".cnnkit-", dir=folder.parent) as temporary:
         inside = Path(temporary) / "unpacked"
         inside.mkdir(mode=0o755)
-        write(archive, inside, most_bytes=most_bytes, most_files=most_files)
+        limits = [most_bytes, most_files]
+        for note in write(archive, inside, limits, encoding):
+            print(f"{archive.name!r}: {note}")
         inside.rename(folder)
     return folder
 
 
-def write(archive, folder, *, most_bytes=MOST_BYTES, most_files=MOST_FILES):
-    """Checks an archive and writes its files into a folder that is empty.
-
-    Args:
-        archive: `pathlib.Path` of the archive.
-        folder: `pathlib.Path` of an empty folder.
-        most_bytes: int, as for `unpack`.
-        most_files: int, as for `unpack`.
-
-    Raises:
-        UnsafeArchiveError: as for `unpack`. The folder may then hold some files.
-    """
-    with _opened(archive) as (members, open_member):
-        files = _checked(members, archive, most_bytes, most_files)
-        claimed = sum(member.size for member in files)
-        free = shutil.disk_usage(folder).free
-        if claimed > 0.9 * free:
-            raise _refusal(
-                archive,
-                f"it needs {claimed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
-            )
-        written, packed = 0, archive.stat().st_size
-        for member in files:
-            path = folder / member.name
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with open_member(member.entry) as source, open(path, "xb") as target:
-                while block := source.read(2**20):
-                    written += len(block)
-                    if written > most_bytes or written > claimed:
-                        raise _refusal(archive, "it holds more than it claims")
-                    if written > max(SMALL, MOST_RATIO * packed):
-                        raise _refusal(archive, _bomb(written, packed), member.name)
-                    target.write(block)
-            path.chmod(0o644)
-        for place, names, _ in os.walk(folder):
-            for name in names:
-                (Path(place) / name).chmod(0o755)
-    return []
-
-
 @contextlib.contextmanager
-def as_folder(pictures):
+def as_folder(pictures, encoding=None):
     """Opens a folder, or unpacks an archive of one for a while.
 
     Args:
         pictures: str or path of a folder or of an archive.
+        encoding: str or None, as for `unpack`.
 
     Yields:
         The `pathlib.Path` to read, the name (str) of what was given, and sentences on
         what was done to unpack it.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        UnsafeArchiveError: the archive is refused.
     """
     path = Path(pictures).expanduser()
     if not is_archive(path):
@@ -174,113 +120,153 @@ def as_folder(pictures):
         return
     with tempfile.TemporaryDirectory(prefix="cnnkit-") as temporary:
         unpacked = Path(temporary).resolve()
-        notes = write(path, unpacked)
+        notes = write(path, unpacked, [MOST_BYTES, MOST_FILES], encoding)
         yield folders.only_folder(unpacked), path.name, notes
+
+
+def write(archive, folder, left, encoding=None, shown=None):
+    """Writes the files of an archive into an empty folder, and says what was odd.
+
+    Args:
+        archive: `pathlib.Path` of the archive.
+        folder: `pathlib.Path` of an empty folder.
+        left: list of the most bytes and the most files; what is written is taken off.
+        encoding: str or None, as for `unpack`.
+        shown: str, how an archive inside another one is called.
+
+    Returns:
+        A list of sentences. After an `UnsafeArchiveError` some files may be there.
+    """
+    try:
+        notes = _write(archive, folder, left, encoding)
+    except DAMAGE as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the disk, not the archive
+        damaged = not isinstance(error, UnsafeArchiveError)
+        what = "it is damaged or cut short, or packed in an unusual way"
+        raise UnsafeArchiveError(
+            "The archive is refused as a whole, and nothing of it was kept: "
+            f"{f'{what} ({error})' if damaged else error}. Get a clean copy, or unpack "
+            f"it yourself and give the folder. Received: {shown or str(archive)!r}"
+        ) from error
+    inner = [] if shown else [path for path in folder.rglob("*") if is_archive(path)]
+    if inner and not reading.picture_files(folder, folder)[0]:
+        for path in inner:  # such as one a class
+            name = folders.relative(path, folder)
+            if _stem(path).exists():
+                continue
+            path = path.rename(path.with_name(f".{path.name}"))
+            target = _stem(folder / name)
+            target.mkdir()
+            more = write(path, target, left, encoding, f"{archive}: {name}")
+            notes.append("; ".join([f"{name!r} in it was unpacked as well", *more]))
+            path.unlink()
+            only = list(target.iterdir())
+            if len(only) == 1 and only[0].is_dir():  # cat.zip with a folder cat
+                only[0].rename(path)
+                target.rmdir()
+                path.rename(target)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return notes
+
+
+def _write(archive, folder, left, encoding):
+    with _opened(archive) as (members, open_member):
+        files = _checked(members, archive.stat().st_size, left)
+        claimed, free = sum(f[1] for f in files), shutil.disk_usage(folder).free
+        if claimed > 0.9 * free:
+            needed = f"it needs {claimed / 1e9:.1f} GB"
+            raise UnsafeArchiveError(f"{needed}, and {free / 1e9:.1f} GB are free")
+        try:
+            found, encoding = names.decoded([name for name, *_ in files], encoding)
+            paths, changed = names.placed(found)
+        except ValueError as error:
+            raise UnsafeArchiveError(error) from error
+        for (_, rest, _, entry), path in zip(files, paths, strict=True):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            with open_member(entry) as source, open(folder / path, "xb") as target:
+                while block := source.read(2**20):
+                    rest -= len(block)
+                    if rest < 0:
+                        raise UnsafeArchiveError("it holds more than it claims")
+                    target.write(block)
+    notes = [] if encoding == "utf-8" else [f"its names were read as {encoding}"]
+    if changed:
+        each = folders.few([f"{old} to {new}" for old, new in changed.items()])
+        notes.append(f"names that not every system can hold were changed, {each}")
+    return notes
 
 
 @contextlib.contextmanager
 def _opened(archive):
-    """The members of an archive, and a function that opens one of them."""
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                yield (
-                    [_zip_member(e) for e in file.infolist() if not e.is_dir()],
-                    (file.open),
-                )
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as file:
-                yield (_tar_member(e) for e in file if not e.isdir()), file.extractfile
-        else:
-            raise _refusal(archive, "it is neither a .zip nor a .tar")
-    except DAMAGE as error:
-        if getattr(error, "errno", None) is not None:
-            raise  # the disk, not the archive
-        raise _refusal(archive, f"it is damaged or cut short ({error})") from error
+    """The members (name, size, trouble, entry), and a function that opens an entry."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            yield map(_zip_member, file.infolist()), file.open
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive, encoding="utf-8") as file:
+            yield map(_tar_member, file), file.extractfile
+    else:
+        with open(archive, "rb") as file:
+            start = file.read(8)
+        kind = [f", but packed with {STARTS[s]}" for s in STARTS if start.startswith(s)]
+        raise UnsafeArchiveError(f"it is neither a .zip nor a .tar{''.join(kind)}")
 
 
 def _zip_member(entry):
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    trouble = ""
-    if kind not in (0, stat.S_IFREG):
+    trouble, name = "", entry.orig_filename
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         trouble = "a link or device"
     elif entry.flag_bits & 1:
-        trouble = "encrypted"
-    name = entry.orig_filename
-    if not entry.flag_bits & 0x800:  # not said to be UTF-8, but usually it is
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return Member(name, entry.file_size, trouble, entry)
+        trouble = "encrypted: it needs a password"
+    if not entry.flag_bits & 0x800:  # not said to be UTF-8
+        raw = name.encode("cp437")
+        name = _unicode_path(raw, entry.extra) or raw
+    return name, entry.file_size, trouble, entry
+
+
+def _unicode_path(raw, extra):
+    """The name in UTF-8 that Info-ZIP puts beside one in an older encoding."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == 0x7075 and field[1:5] == struct.pack("<L", zlib.crc32(raw)):
+            return names.text_in(field[5:], "utf-8")
+    return None
 
 
 def _tar_member(entry):
-    trouble = "" if entry.isreg() else "a link or device"
-    return Member(entry.name, entry.size, trouble, entry)
+    trouble = "" if entry.isreg() or entry.isdir() else "a link or device"
+    slash = "/" * entry.isdir()
+    raw = (entry.name + slash).encode("utf-8", "surrogateescape")
+    return raw, entry.size, trouble, entry
 
 
-def _checked(members, archive, most_bytes, most_files):
-    """The members as a list, or the refusal of the whole archive."""
-    files, claimed, places = [], 0, {}
-    packed = archive.stat().st_size
-    for member in members:
-        trouble = member.trouble or wrong_name(member.name)
+def _checked(members, packed, left):
+    """The files as a list, or the refusal; their bytes are taken off what is left."""
+    files, loose, allowed = [], 0, list(left)
+    for name, size, trouble, entry in members:
         if trouble:
-            raise _refusal(archive, f"a member is {trouble}", member.name)
-        claimed += member.size
-        if claimed > most_bytes or len(files) >= most_files:
-            raise _refusal(
-                archive,
-                f"it holds more than {most_files:,} files or {most_bytes / 1e9:.1f} GB",
+            raise UnsafeArchiveError(f"a member is {trouble}: {name!r}")
+        ending = str(name).rstrip("'").lower()  # of a str, or of how bytes are shown
+        if ending.endswith(("/", "\\")):
+            continue
+        files.append((name, size, trouble, entry))
+        left[:] = left[0] - size, left[1] - 1
+        loose += 0 if ending.endswith(PLAIN) else size
+        if min(left) < 0:
+            most = f"{allowed[1]:,} files or {allowed[0] / 1e9:.1f} GB"
+            raise UnsafeArchiveError(f"it holds more than {most}")
+        if loose > max(SMALL, MOST_RATIO * packed):
+            raise UnsafeArchiveError(
+                f"{packed:,} bytes grow to {loose:,} or more, {MOST_RATIO} times what "
+                f"was packed, which pictures never do: {name!r}"
             )
-        if claimed > max(SMALL, MOST_RATIO * packed):
-            raise _refusal(archive, _bomb(claimed, packed), member.name)
-        parts = member.name.removeprefix("./").split("/")
-        for depth in range(1, len(parts) + 1):
-            place = "/".join(parts[:depth])
-            kind = "file" if depth == len(parts) else "folder"
-            look = unicodedata.normalize("NFC", place).casefold()
-            again = kind == "file" or places.get(look) != (place, kind)
-            if look in places and again:
-                raise _refusal(archive, "two members want one place", member.name)
-            places[look] = place, kind
-        files.append(member)
     return files
 
 
-def wrong_name(name):
-    """Says why a name cannot be written safely on every system.
-
-    Args:
-        name: str, a path with forward slashes.
-
-    Returns:
-        A str of a few words, or "" where nothing is wrong.
-    """
-    parts = name.removeprefix("./").split("/")
-    if name.startswith("/") or ".." in parts:
-        return "outside the folder"
-    if len(parts) > MOST_DEPTH:
-        return f"more than {MOST_DEPTH} folders deep"
-    for part in parts:
-        odd = not part or part == "." or part[-1] in ". " or DEVICES.fullmatch(part)
-        if odd or any(c in "\\:" or ord(c) < 32 for c in part):
-            return "named in a way that not every system can write"
-        if len(part.encode("utf-8", "surrogateescape")) > 255:
-            return "named with more than 255 bytes"
-    return ""
-
-
-def _bomb(unpacked, packed):
-    return (
-        f"{packed:,} bytes grow to {unpacked:,} or more, {MOST_RATIO} times what was "
-        "packed, which pictures never do"
-    )
-
-
-def _refusal(archive, why, member=None):
-    named = f" member {member!r} of" if member is not None else ""
-    return UnsafeArchiveError(
-        "The archive is refused as a whole, and nothing of it was kept: "
-        f"{why}. Get a clean copy, or unpack it yourself and look at it. Received:"
-        f"{named} {str(archive)!r}"
-    )
+def _stem(archive):
+    """The path of an archive without its suffix."""
+    ends = [s for s in (*SUFFIXES, *OTHERS) if archive.name.lower().endswith(s)]
+    return archive.with_name(archive.name[: -len(max(ends, key=len, default=""))])

@@ -23,6 +23,7 @@ def from_folder(
     seed=0,
     unreadable="error",
     memory_limit=2**31,
+    encoding=None,
 ):
     """Reads a folder, or an archive of one, in which each class is a subfolder.
 
@@ -55,6 +56,7 @@ def from_folder(
             "skip" goes on without them and names them in a note.
         memory_limit: int, bytes of pixels that are kept in memory; more go to a
             temporary file on disk, which is removed with the data.
+        encoding: str, of the names in an archive, as for `unpack`.
 
     Returns:
         `ImageData`. In plain Keras it stands for three calls of
@@ -73,7 +75,7 @@ def from_folder(
         >>> photos.counts()
     """
     reader = Reader(image_size, grey, fit, background)
-    with archives.as_folder(folder) as (folder, source, unpacked):
+    with archives.as_folder(folder, encoding) as (folder, source, unpacked):
         files, class_names, notes = folders.scan(folder)
         if groups is not None:
             files["group"] = [groups(path) for path in files["path"]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnkit.data import archives, reading
+from cnnkit.data import names, reading
 
 FOLDERS = {"train": "train", "valid": "val", "test": "test"}
 
@@ -31,7 +31,8 @@ def write(photos, folder):
     check_unused(folder)
     seen = {}
     for name in photos.class_names:
-        why = archives.wrong_name(name)
+        safe = names.portable(name)
+        why = "" if safe == name else f"not every system can hold it; {safe!r} it can"
         if "/" in name or reading.is_junk(Path(name)):
             why = "it has a slash, or is hidden"
         twin = seen.setdefault(name.casefold(), name)

@@ -156,19 +156,15 @@ def test_b04_bombs(place, monkeypatch):
     [
         ("cat", "cat/1.png"),
         ("cat/1.png", "cat"),
-        ("cat/1.png", "Cat/1.png"),
-        ("cat/1.png", "cat/1.PNG"),
-        ("cat/CON",),
-        ("cat/nul.png",),
-        ("x:y/1.png",),
-        ("cat/1.png.",),
-        ("cat /1.png",),
-        ("cat/a\nb.png",),
+        ("cat/1.png", "cat/1.png"),
+        ("cat/1.png", "Cat/2.png"),
+        ("cat/1.png", "cat /2.png"),
+        ("a:b/1.png", "a_b/2.png"),
     ],
 )
-def test_b05_names_that_clash_or_that_not_every_system_can_write(place, names):
+def test_b05_names_that_clash(place, names):
     make_tar(place / "a.tar", [(name, b"x") for name in names], "w")
-    assert_refused(place / "a.tar", "one place|named in a way")
+    assert_refused(place / "a.tar", "one place")
 
 
 def test_archives_that_are_damaged_or_none(place):
