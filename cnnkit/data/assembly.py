@@ -8,7 +8,8 @@ import tempfile
 
 import numpy as np
 
-from cnnkit.data import decoding, depth, duplicates, folders, opening
+from cnnkit.data import decoding, duplicates, folders, reading
+from cnnkit.data.comparisons import ODD_SHAPE
 from cnnkit.data.image_data import ImageData
 from cnnkit.data.memory import keep_freed_memory
 from cnnkit.data.split import PARTS, split
@@ -50,7 +51,7 @@ def read(folder, files, reader, *, unreadable, memory_limit):
         reader = reader.sized(min(usual_side(paths), LARGEST))
     shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
     pixels = _empty_pixels(shape, memory_limit)
-    facts, reader = decoding.decode_all(paths, pixels, reader)
+    facts = decoding.decode_all(paths, pixels, reader)
     bad = np.flatnonzero(facts["reason"].notna())
     notes = []
     if len(bad) and unreadable == "error":
@@ -118,6 +119,7 @@ def complete(
         *notes,
         f"{how}: " + ", ".join(f"{sizes.get(part, 0):,} {part}" for part in PARTS),
         *_across(files),
+        *_untested(files, class_names),
     )
     for note in notes:
         print(f"{source!r}: {note}")
@@ -141,7 +143,7 @@ def usual_side(paths):
     lengths = []
     for path in paths[:: max(1, len(paths) // 200)]:
         try:
-            lengths.append(max(opening.open_picture(path.read_bytes()).size))
+            lengths.append(max(reading.open_picture(path.read_bytes()).size))
         except (OSError, ValueError):
             continue  # `decode_all` names it
     return max(28, int(np.median(lengths))) if lengths else LARGEST
@@ -163,6 +165,7 @@ def losses(facts, reader):
     stretch = np.maximum(aspect, 1 / aspect)  # 2: twice as wide, or high, as wanted
     others = int((stretch > 1.01).sum())
     if others:
+        far = np.median(stretch) > ODD_SHAPE
         lost = 1 - 1 / stretch
         share = f"{lost.mean():.0%} on average, {lost.max():.0%} at most"
         loss = {
@@ -172,15 +175,13 @@ def losses(facts, reader):
         }[reader.fit]
         notes.append(
             f"{others:,} of {len(facts):,} pictures have another shape and were {loss}"
+            + ("; fit='pad' keeps shapes" if far and reader.fit == "resize" else "")
         )
     small = int(((facts["width"] < width) & (facts["height"] < height)).sum())
     if small:
         notes.append(f"{small:,} pictures are smaller than this and were enlarged")
     for trait, number in traits.sort_index().items():
-        done = decoding.TRAITS[trait]
-        done = done.format(
-            background=background, white=depth.scale(reader.white or 255)
-        )
+        done = decoding.TRAITS[trait].format(background=background)
         notes.append(f"{number:,} pictures {done}")
     return notes
 
@@ -261,6 +262,17 @@ def _across(files):
                     "scores will look better than they are; data.check names them"
                 )
     return notes
+
+
+def _untested(files, class_names):
+    """Says which classes have no test picture, so that no score is about them."""
+    known = {part: set(files.loc[files["split"] == part, "label"]) for part in NAMES}
+    without = [i for i in range(len(class_names)) if i not in known["test"]]
+    if not without or not known["test"]:
+        return []
+    names = folders.few(class_names[i] for i in without)
+    also = "" if known["valid"].intersection(without) else " and no validation picture"
+    return [f"no test picture{also} of {names}: no score says how well that is known"]
 
 
 def _unreadable(names, reasons):

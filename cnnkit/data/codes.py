@@ -29,9 +29,11 @@ class Code(NamedTuple):
 
 
 CODES = {
-    "single_class": Code(
-        "error", "fewer than two classes", "all pictures lie in one folder, cats/",
-        "make a subfolder for each class and put its pictures into it",
+    "unclear_classes": Code(
+        "error", "folders that do not say which classes there are",
+        "all pictures in one folder; train/ and test/ without class folders; the same "
+        "folders in each class folder; images/ and masks/",
+        "do what is said there: the outer folders shall have the names of the classes",
     ),
     "empty_class": Code(
         "error", "classes without a picture to learn from", "owl/ is empty",
@@ -64,14 +66,13 @@ CODES = {
         "a web page \"404 not found\" saved as rose.jpg", "move the file away", True,
     ),
     "other_format": Code(
-        "error", "pictures in a format or layout that is not read here",
-        "a HEIC photo named rose.jpg, a TIFF with white as zero",
-        "save the picture as PNG with 8 bits a channel",
+        "error", "in a format that is not read here", "a HEIC photo named rose.jpg",
+        "save the picture as JPEG or PNG, or move the file away", True,
     ),
     "too_many_pixels": Code(
-        "error", "larger than 64 million pixels (256 million as a plain JPEG)",
+        "error", "larger than 50 million pixels",
         "a whole map, or a small file made to fill the memory",
-        "save the picture smaller",
+        "save the picture smaller, or move the file away", True,
     ),
     "copies_across_classes": Code(
         "warning", "one picture in two classes", "the same file in roses/ and tulips/",
@@ -112,15 +113,11 @@ CODES = {
         "all cats were taken with camera A, all dogs with camera B",
         "collect each class from several groups; the network may learn the camera",
     ),
-    "format_tells_class": Code(
-        "warning", "classes whose files are of another kind than all others",
-        "all cats are PNG with 16 bits, all dogs are JPEG",
-        "collect each class from the same sources, or save all files alike: the "
-        "network may learn the kind of file",
-    ),
     "part_as_class": Code(
         "warning", "a folder with the name of a part counts as a class",
-        "train/ and pictures/ side by side", "keep train/, val/ and test/ alone there",
+        "test/ and control/, each with pictures",
+        "nothing, if it is a class; if it is a part of a split, make train/, val/ and "
+        "test/ alone, with a folder for each class in each of them",
     ),
     "blank": Code(
         "warning", "blank: one colour all over", "the lens cap was on",
@@ -145,9 +142,15 @@ CODES = {
         "warning", "far wider or higher than most", "a panorama among snapshots",
         'crop it to the thing, or load with fit="pad"',
     ),
+    "long_shapes": Code(
+        "warning", "most pictures are far wider or higher than a square",
+        "lines of text, strips of film: squeezed to a square, nothing is recognised",
+        'load with fit="pad", or name both sides: image_size=(height, width)',
+    ),
     "link": Code(
         "warning", "links that are not followed", "cat.jpg points to another disk",
-        "put the picture itself there",
+        "put the picture itself there, or follow links that stay inside one folder "
+        'with links="FOLDER"; what a link to nowhere means must be fetched first',
     ),
     "special_file": Code(
         "warning", "pipes, sockets or devices", "a pipe named cat.jpg", "remove it"
@@ -155,6 +158,15 @@ CODES = {
     "odd_name": Code(
         "warning", "names with bytes that are not Unicode, which are not read",
         "a name from an old Japanese or French archive", "rename it",
+    ),
+    "unread_picture": Code(
+        "warning", "pictures in a format that is not read", "rose.heic, rose.cr2",
+        "save them as PNG or JPEG, or they are missing in training",
+    ),
+    "mask": Code(
+        "warning", "masks or boxes of other pictures, which are left out",
+        "1_mask.png beside 1.png; masks/ beside images/",
+        "nothing, if you want one class for each whole picture; take them out else",
     ),
     "loose_file": Code(
         "warning", "pictures that are in no class folder", "photos/1.jpg beside cat/",
@@ -165,12 +177,13 @@ CODES = {
         "nothing: cnnkit keeps them on one side of the split",
     ),
     "nested": Code(
-        "note", "pictures in folders inside a class folder", "roses/2019/1.jpg",
-        "nothing, if the inner folders are not classes of their own",
+        "note", "pictures in folders inside a class folder", "ill/patient_07/1.jpg",
+        'if these are patients, days or machines, load with groups="folder", which '
+        'keeps each on one side of the split; if they are the classes, labels="last"',
     ),
     "ignored": Code(
-        "note", "files that are not read: hidden, or of another kind",
-        "Thumbs.db, notes.txt", "nothing, if no picture is among them",
+        "note", "left out: hidden, made by a program, or no pictures",
+        "Thumbs.db, notes.txt, runs/", "nothing, if no picture is among them",
     ),
     "wrong_name": Code(
         "note", "another format than the name says", "a PNG named rose.jpg",
@@ -185,16 +198,8 @@ CODES = {
         "nothing: cnnkit turns them; other programs may not",
     ),
     "sixteen_bits": Code(
-        "note", "more than 8 bits a channel", "a scan or a microscope's PNG",
-        "nothing: all are scaled to 8 bits alike; the finest shades are lost",
-    ),
-    "two_levels": Code(
-        "note", "the values 0 and 1 alone, which look black", "a mask saved as PNG",
-        "nothing, if all files are so: then 1 is read as white",
-    ),
-    "colour_profile": Code(
-        "note", "a colour profile other than sRGB", "a telephone's photo (Display P3)",
-        "nothing: it is not applied; strong colours look a little paler",
+        "note", "16 bits a channel", "a scan or a microscope's PNG",
+        "nothing: scaled to 8 bits; the finest shades are lost",
     ),
     "animated": Code(
         "note", "several frames or pages", "an animated GIF",

@@ -17,7 +17,7 @@ def compare(files, thumbnails):
     Args:
         files: pandas.DataFrame with a row for each readable picture: path,
             label_name, part (None where the folder does not say), content_hash, width,
-            height, group where groups are known, kind where there are files.
+            height, and group where groups are known.
         thumbnails: uint8 array of shape (n, 16, 16, 3).
 
     Returns:
@@ -26,7 +26,6 @@ def compare(files, thumbnails):
     """
     rows = [*_copies(files), *_alike(files, thumbnails), *_odd(files)]
     rows += _counts(files)
-    rows += _formats(files) if "kind" in files else []
     return rows + (_groups(files) if "group" in files else [])
 
 
@@ -89,6 +88,9 @@ def _odd(files):
     usual, usual_shape, rows = np.median(side), np.median(shape), []
     odd = np.maximum(side / usual, usual / side) > ODD_SIDE
     odd |= np.minimum(width, height) < min(LEAST_SIDE, usual / 2)
+    if np.exp(abs(usual_shape)) > ODD_SHAPE:
+        sides = f"{np.median(width):.0f} x {np.median(height):.0f} pixels are usual"
+        rows.append(("long_shapes", None, None, sides))
     bent = np.abs(shape - usual_shape) > np.log(ODD_SHAPE)
     for code, chosen in (("odd_size", odd), ("odd_shape", bent)):
         for position in np.flatnonzero(chosen):
@@ -125,13 +127,3 @@ def _groups(files):
     if len(single):
         detail += f"; one group holds all of {single.index[0]!r}"
     return [("group_tells_class", None, None, detail)]
-
-
-def _formats(files):
-    known, rows = files.groupby("label_name")["kind"].agg(["size", set]), []
-    for name, (number, kinds) in known.iterrows():
-        others = set(files.loc[files["label_name"] != name, "kind"])
-        if number >= LEAST_PICTURES and others and not kinds & others:
-            detail = f"{number:,} of {name!r} ({'; '.join(sorted(kinds)[:3])})"
-            rows.append(("format_tells_class", name, None, detail))
-    return rows

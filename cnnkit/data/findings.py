@@ -1,29 +1,35 @@
 """Says what is wrong with a folder of pictures before anything is learnt from it."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cnnkit.data import archives, comparisons, folders, looks, manifests, reading
+from cnnkit.data import (
+    archives,
+    comparisons,
+    folders,
+    layouts,
+    looks,
+    manifests,
+    reading,
+)
 from cnnkit.data import quarantine as quarantining
 from cnnkit.data.codes import CODES, SEVERITIES
 from cnnkit.data.image_data import ImageData
 
 COLUMNS = ["code", "severity", "path", "other", "detail", "remedy"]
-LEFT_OUT = {
-    "denied": "no_permission",
-    "format": "ignored",
-    "hidden": "ignored",
-    "link": "link",
-    "name": "odd_name",
-    "special": "special_file",
-}
+LEFT_OUT = {  # the codes of what is not read; all else is "ignored"
+    "denied": "no_permission", "link": "link", "loose": "loose_file", "lost": "link",
+    "mask": "mask", "name": "odd_name", "special": "special_file",
+    "unread": "unread_picture",
+}  # fmt: skip
 MOST_NAMES = 3  # in the summary, of each code
 
 
-def check(pictures, *, quarantine=None, move=False, verbose=True):
+def check(
+    pictures, *, labels=None, links=None, quarantine=None, move=False, verbose=True
+):
     """Looks for what is wrong with pictures, their folders and their split.
 
     Every file is opened and decoded; nothing is changed, unless `move` is True.
@@ -32,6 +38,8 @@ def check(pictures, *, quarantine=None, move=False, verbose=True):
         pictures: str or path of a folder with a subfolder for each class (or with
             train, val and test), or of an archive of one; or an `ImageData`, of which
             the pixels, the copies, the groups and the split are looked at.
+        labels: of a folder, as for `from_folder`.
+        links: likewise.
         quarantine: None, or the path of a folder beside the one that is checked. A
             list of the files that cannot be used (unreadable, blank, spare copies) is
             written there as plan.csv. `move=True` then moves them; lines that you
@@ -69,7 +77,7 @@ def check(pictures, *, quarantine=None, move=False, verbose=True):
                 f"check the folder. Received: {str(pictures)!r}"
             )
         with archives.as_folder(pictures) as (folder, source, _):
-            found = folders.survey(folder)
+            found = folders.survey(folder, labels=labels, links=links)
             rows = [*_of_survey(found), *_of_files(found)]
         number, num_classes = len(found.files), found.class_folders["class"].nunique()
     table = _table(rows)
@@ -158,40 +166,41 @@ def _of_survey(found):
     """What the names of files and folders say."""
     rows, classes = [], found.class_folders
     learned = set(classes.loc[classes["part"].isin((None, "train")), "class"])
-    if len(learned) < 2:
+    if found.problem:
         number = f"{len(learned)} class folders, {len(found.files)} pictures"
-        rows.append(("single_class", None, None, number))
+        rows.append(("unclear_classes", None, None, f"{found.problem} ({number})"))
     for clash in folders.same_looking(found):
         rows += [("same_looking_names", path, None, "") for path in clash]
     for row in classes[["path", "class", "part"]].itertuples(index=False):
         path, name, part = row
         mine = (found.files["class"] == name) & (found.files["part"].isin([part]))
         if part in (None, "train") and not mine.any():
-            rows.append(("empty_class", path, None, ""))
+            instead = folders.instead(found, name)
+            rows.append(("empty_class", path, None, instead.removeprefix("; ")))
         if part in ("valid", "test") and name not in learned:
             rows.append(("unknown_class", path, None, f"in the {part} part"))
-        if part is None and path.lower() in folders.PARTS:
+        if part is None and not found.problem and layouts.part_of(name)[0]:
             rows.append(("part_as_class", path, None, ""))
+    offer = folders.offer_links(found)
     for path, why in found.left_out[["path", "why"]].itertuples(index=False):
-        code = LEFT_OUT.get(why)
-        if code is None:  # in no class folder
-            suffix = "." + path.rpartition(".")[2].lower()
-            code = "loose_file" if suffix in reading.SUFFIXES else "ignored"
-        rows.append((code, path, None, reading.LEFT_OUT.get(why, "")))
-    nested = found.files.loc[found.files["nested"].astype(bool), "path"]
-    inner = Counter(path.rpartition("/")[0] for path in nested)
-    rows += [("nested", path, None, f"{n} pictures") for path, n in inner.items()]
+        detail = reading.LEFT_OUT[why] if why not in LEFT_OUT or why == "lost" else ""
+        detail = offer if why == "link" else detail
+        rows.append((LEFT_OUT.get(why, "ignored"), path, None, detail))
+    nested = found.files[found.files["group"].notna()]
+    for name, mine in nested.groupby("class") if not found.problem else ():
+        groups = mine["group"].unique()
+        detail = f"{len(mine)} pictures, inner folders: {len(groups)}, "
+        rows.append(("nested", name, None, detail + folders.few(groups[:3])))
     return rows
 
 
 def _of_files(found):
     """What the pictures themselves say."""
-    files = found.files.rename(columns={"class": "label_name"})
+    files = found.files.drop(columns="group").rename(columns={"class": "label_name"})
     seen = looks.look_at_files([found.root / path for path in files["path"]])
     files["content_hash"] = [look.content_hash for look in seen]
     files["width"] = [look.width for look in seen]
     files["height"] = [look.height for look in seen]
-    files["kind"] = [look.kind for look in seen]
     rows = _seen(files["path"], seen)
     good = np.array([look.thumbnail is not None for look in seen], bool)
     readable = set(files.loc[good & (files["part"] != "test"), "label_name"])

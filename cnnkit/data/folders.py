@@ -9,18 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnkit.data import reading
-
-# Names of part folders, in lower case, to our names of the parts.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "valid",
-    "valid": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
-}
+from cnnkit.data import layouts, reading
 
 
 @dataclass(frozen=True)
@@ -34,31 +23,23 @@ class Survey:
             one: path, class (the name in Unicode form NFC), part ("train", "valid",
             "test", or None where the folder does not say).
         files: pandas.DataFrame, a row for each picture file: path, class, part,
-            nested (whether it lies in a folder inside the class folder).
+            group (the folders inside its class folder that it lies in, or None).
         left_out: pandas.DataFrame, a row for each file or folder that is not read:
-            path, why (a key of `reading.LEFT_OUT`, or "loose" for a file that is in
-            no class folder).
+            path, why (a key of `reading.LEFT_OUT`).
+        said: list of str, how the folders were understood.
+        problem: str, what a person must say or mend first, or "".
     """
 
     root: Path
     class_folders: pd.DataFrame
     files: pd.DataFrame
     left_out: pd.DataFrame
+    said: list
+    problem: str
 
 
 def existing(folder):
-    """Returns the folder as a full path, or an error that suggests near names.
-
-    Args:
-        folder: str or path; `~` is the home folder.
-
-    Returns:
-        `pathlib.Path`.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is a file.
-    """
+    """Returns the folder as a full path, or an error that suggests near names."""
     folder = Path(folder).expanduser()
     if folder.is_dir():
         return folder.resolve()
@@ -74,76 +55,112 @@ def existing(folder):
 
 
 def only_folder(folder):
-    """Returns the one folder that an archive holds, or the folder itself.
-
-    Args:
-        folder: `pathlib.Path` of an unpacked archive.
-
-    Returns:
-        `pathlib.Path`; as long as there is one subfolder and no picture beside it,
-        that one, unless it is a class beside nothing.
-    """
-    while True:
-        folders, _ = _inside(folder)
-        if len(folders) != 1 or not _inside(folders[0])[0]:
-            return folder
-        folder = folders[0]
+    """The one folder of folders that an archive holds, or the folder itself."""
+    return folder.joinpath(*_walk(folder)[0].bottom(()))
 
 
-def survey(folder):
-    """Lists the classes, the picture files and what is left out; raises nothing.
-
-    Args:
-        folder: `pathlib.Path` from `existing`, with a subfolder for each class, or
-            with the part folders of `PARTS` that have such subfolders.
-
-    Returns:
-        `Survey`.
-    """
-    folders, left_out = _inside(folder)
-    parts = {sub: PARTS.get(sub.name.lower()) for sub in folders}
-    classes = [(sub, None) for sub in folders]
-    if "train" in parts.values() and None not in parts.values():
-        classes = []
-        for sub, part in parts.items():
-            inner, more = _inside(sub)
-            classes += [(class_folder, part) for class_folder in inner]
-            left_out += more
-    files = []
-    for class_folder, part in classes:
-        pictures, more = reading.picture_files(class_folder, folder)
-        name, left_out = _name(class_folder), left_out + more
-        files += [(p, name, part, p.parent != class_folder) for p in pictures]
+def survey(folder, *, labels=None, links=None):
+    """Returns the `Survey` of a folder; labels and links as for `data.from_folder`."""
+    if not (callable(labels) or labels in (None, "first", "last", "name")):
+        raise ValueError(
+            "`labels` is None, 'first' (the outer folder names the class), 'last' (the "
+            "folder that holds the picture), 'name' (the file's name before its "
+            f"number) or a function of the path. Received: labels={labels!r}"
+        )
+    links = None if links is None else existing(links)
+    tree, pictures, masks, left_out, aside = _walk(folder, links)
+    layout = layouts.find(tree)
+    said, problem = [*layout.said], "" if labels else layout.problem
+    by_folder, classes, files = labels in (None, "first"), {}, []
+    if by_folder:
+        for names, about in layout.classes.items():
+            classes[relative(folder.joinpath(*names), folder)] = about
+    for path, names in pictures.items():
+        found = None if names in masks else layouts.place(names, layout, labels)
+        if found is None:
+            left_out.append((path, "mask" if names in masks else "loose"))
+            continue
+        if not by_folder:
+            classes["/".join(filter(None, found[1::-1]))] = found[:2]
+        files.append((relative(path, folder), *found))
+    learned = {name for name, part in classes.values() if part in (None, "train")}
+    if len(learned) < 2 and not problem:
+        problem = (
+            "A classifier needs at least two classes: put the pictures of each class "
+            f"into a subfolder of {folder.name!r} that has the name of the class"
+        )
+    known = {path.with_suffix("") for path in pictures}
+    boxes = [p for p, why in left_out if why == "format" and p.with_suffix("") in known]
+    if problem and (aside or masks or len(boxes) > len(pictures) / 2):
+        problem += (
+            ". It looks like data for detection or segmentation, as there are masks or "
+            "boxes: cnnkit learns one class for each whole picture"
+        )
+    elif aside and not masks:
+        said.append(f"masks or boxes are left out: {few(map('/'.join, aside))}")
+    if labels is None and not problem:
+        said += [
+            f"{name!r} counts as a class; if it is a part of a split, make train, val "
+            "and test with a folder for each class in each of them"
+            for name, part in classes.values()
+            if part is None and layouts.part_of(name)[0]
+        ]
+    if problem and labels != "name":
+        problem += _in_names(pictures.values())
+    left_out = [(relative(path, folder), why) for path, why in sorted(left_out)]
 
     def table(rows, *columns):
-        rows = [(relative(path, folder), *rest) for path, *rest in rows]
         return pd.DataFrame(rows, columns=["path", *columns], dtype=object)
 
     return Survey(
         folder,
-        table([(c, _name(c), part) for c, part in classes], "class", "part"),
-        table(files, "class", "part", "nested"),
-        table(left_out, "why"),
+        table([(path, *about) for path, about in classes.items()], "class", "part"),
+        table(files, "class", "part", "group"),
+        table([(p, why) for p, why in left_out if p not in classes], "why"),
+        said,
+        problem,
     )
 
 
-def scan(folder):
-    """Finds the picture files of each class.
+def _walk(folder, links=None):
+    """A folder as a `layouts.Tree`, its pictures, masks, all else, mask folders."""
+    paths, left_out = reading.picture_files(folder, folder, links)
+    pictures = {path: path.relative_to(folder).parts for path in paths}
+    programs = {path.parent for path, why in left_out if why == "program"}
+    others = {path if why == "empty" else path.parent for path, why in left_out}
+    others = {path.relative_to(folder).parts for path in others - programs}
+    tree, masks, aside = layouts.without_masks(list(pictures.values()), others)
+    return tree, pictures, masks, left_out, aside
+
+
+def _in_names(pictures):
+    """The offer to take the classes from the names of the files, if they tell."""
+    found = Counter(layouts.from_file(names) for names in pictures)
+    del found[""]
+    if not 2 <= len(found) <= sum(found.values()) / 2:
+        return ""
+    counts = ", ".join(f"{name!r} {number}" for name, number in found.most_common(5))
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return (
+        ". If the names of the files say the class, write labels='name', which finds "
+        f"{counts}{more}"
+    )
+
+
+def scan(folder, *, labels=None, links=None):
+    """Finds the picture files of each class, or says why that cannot be done.
 
     Args:
-        folder: `pathlib.Path`, as for `survey`.
+        folder: `pathlib.Path` from `existing`.
+        labels: as for `data.from_folder`.
+        links: likewise.
 
     Returns:
-        A table with the columns path (relative to `folder`), label and split (None
-        where the folder does not say); the class names in order; a list of sentences
-        on what was left out.
-
-    Raises:
-        ValueError: fewer than two classes, a class without pictures, a class of
-            the test that is not in training, or class names that look the same.
-        PermissionError: a folder may not be read.
+        A table with the columns path (relative to `folder`), label, split (None
+        where the folder does not say) and group (the folders inside the class
+        folder); the class names in order; sentences on what was found and left out.
     """
-    found = survey(folder)
+    found = survey(folder, labels=labels, links=links)
     denied = found.left_out.loc[found.left_out["why"] == "denied", "path"]
     if len(denied):
         raise PermissionError(
@@ -151,13 +168,14 @@ def scan(folder):
             f"a word; change its permissions. Received: {few(denied)}"
         )
     classes = found.class_folders
-    learned = sorted(set(classes.loc[classes["part"].isin((None, "train")), "class"]))
-    if len(learned) < 2:
+    learned = in_order(classes.loc[classes["part"].isin((None, "train")), "class"])
+    if found.problem:
+        reasons = ("link", "lost", "mask", "name", "unread")
+        missing = found.left_out[found.left_out["why"].isin(reasons)]
         raise ValueError(
-            "A classifier needs at least two classes: put the pictures of each class "
-            f"into a subfolder of {folder.name!r} that has the name of the class. "
-            f"Received: {len(learned)} class folders {learned}, and "
-            f"{len(reading.picture_files(folder, folder)[0])} picture files in all"
+            f"{found.problem}. Received: {len(learned)} class folders "
+            f"[{few(learned)}], and {len(found.files)} picture files in them"
+            + "".join(f"; {note}" for note in notes(found, missing))
         )
     for clash in same_looking(found):
         raise ValueError(
@@ -176,21 +194,22 @@ def scan(folder):
             "path": found.files["path"].astype(str),
             "label": [learned.index(name) for name in found.files["class"]],
             "split": found.files["part"],
+            "group": found.files["group"],
         }
     )
-    check_classes(files, learned, folder)
-    return files, tuple(learned), _notes(found)
+    check_classes(files, learned, folder, found)
+    return files, tuple(learned), [*found.said, *notes(found, found.left_out)]
+
+
+def in_order(names):
+    """Class names in the order of the alphabet, or of the numbers that they all are."""
+    names = sorted(set(names))
+    are_numbers = all(name.isascii() and name.isdecimal() for name in names)
+    return sorted(names, key=int) if are_numbers else names
 
 
 def same_looking(found):
-    """Finds class folders whose names a person would take for one.
-
-    Args:
-        found: `Survey`.
-
-    Returns:
-        A list of lists of paths (str), each of two or more class folders.
-    """
+    """Lists of paths of class folders whose names a person would take for one."""
     looks = {}
     for path in found.class_folders["path"]:
         name = path.rpartition("/")[2]
@@ -207,93 +226,62 @@ def look(name):
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def check_classes(files, class_names, folder):
-    """Checks that each class has pictures to learn from.
-
-    Args:
-        files: table as `scan` returns it.
-        class_names: sequence of str.
-        folder: `pathlib.Path`, for the message.
-
-    Raises:
-        ValueError: some classes have none; each is named.
-    """
+def check_classes(files, class_names, folder, found=None):
+    """Raises ValueError, naming each class that has no pictures to learn from."""
     with_pictures = set(files.loc[files["split"] != "test", "label"])
     empty = [n for i, n in enumerate(class_names) if i not in with_pictures]
     if empty:
         raise ValueError(
             "Each class needs pictures to learn from: add some, or remove the class. "
             f"Received: no picture that can be read in {folder.name!r} for {few(empty)}"
+            + (instead(found, empty[0]) if found else "")
         )
 
 
+def instead(found, name):
+    """What lies in the folder of a class in place of pictures that can be read."""
+    classes, left_out = found.class_folders, found.left_out
+    here = tuple(f"{path}/" for path in classes.loc[classes["class"] == name, "path"])
+    mine = left_out[left_out["path"].astype(str).str.startswith(here)]
+    return "".join(f"; {note}" for note in notes(found, mine))
+
+
 def few(names):
-    """Returns the first ten names as text, safe to print, and how many more.
-
-    Args:
-        names: sequence of str.
-
-    Returns:
-        A str.
-    """
+    """Returns the first ten names as text, safe to print, and how many more."""
+    names = list(names)
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(repr, list(names)[:10])) + more
+    return ", ".join(map(repr, names[:10])) + more
 
 
 def relative(path, folder):
-    r"""Returns a path inside a folder as text.
-
-    Args:
-        path: `pathlib.Path` in `folder`.
-        folder: `pathlib.Path`.
-
-    Returns:
-        str with forward slashes; a byte that is no UTF-8 is written as \xNN.
-    """
+    r"""A path inside a folder with forward slashes; no UTF-8 is written as \xNN."""
     name = path.relative_to(folder).as_posix()
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _name(class_folder):
-    return unicodedata.normalize("NFC", class_folder.name)
+def _kinds(paths):
+    kinds = Counter(Path(path).suffix.lower() or "no suffix" for path in paths)
+    return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common(5))
 
 
-def _inside(folder):
-    """The subfolders that may be classes, and (path, why) of all else."""
-    folders, left_out = [], []
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return [], [(folder, "denied")]
-    for path in entries:
-        if reading.is_junk(path):
-            left_out.append((path, "hidden"))
-        elif not path.is_dir():
-            left_out.append((path, "loose"))
-        elif path.is_symlink():
-            left_out.append((path, "link"))
-        elif not reading.is_unicode(path):
-            left_out.append((path, "name"))
-        else:
-            folders.append(path)
-    return folders, left_out
-
-
-def _notes(found):
-    """Sentences on what was left out or taken in an unexpected way."""
-    notes = []
-    for why, group in found.left_out.groupby("why", sort=False):
-        kinds = Counter(Path(p).suffix.lower() or "no suffix" for p in group["path"])
-        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(5))
-        reason = reading.LEFT_OUT.get(why, "in no class folder")
-        notes.append(
-            f"{len(group)} left out ({counts}), {reason}: {few(group['path'])}"
+def notes(found, left_out):
+    """Sentences on what of a `Survey` was left out, one for each reason."""
+    said = []
+    for why, group in left_out.groupby("why", sort=False):
+        offer = f" ({offer_links(found)})" if why == "link" else ""
+        said.append(
+            f"{len(group)} left out ({_kinds(group['path'])}), "
+            f"{reading.LEFT_OUT[why]}{offer}: {few(group['path'])}"
         )
-    nested = found.files.loc[found.files["nested"].astype(bool), "path"]
-    if len(nested):
-        inner = sorted({path.rpartition("/")[0] for path in nested})
-        notes.append(
-            f"{len(nested)} pictures lie in folders inside a class folder and count "
-            f"for that class: {few(inner)}"
-        )
-    return notes
+    return said
+
+
+def offer_links(found):
+    """The option that would follow the links, as it names where they lead to."""
+    paths = found.left_out.loc[found.left_out["why"] == "link", "path"]
+    places = {(found.root / path).resolve() for path in paths}
+    places = {place if place.is_dir() else place.parent for place in places}
+    place = os.path.commonpath(places) if places else ""
+    if place in ("", os.sep):  # nothing, or anything at all
+        return "put the pictures themselves there"
+    return f"to follow those that stay inside it: links={place!r}"

@@ -13,11 +13,13 @@ LARGEST = assembly.LARGEST
 def from_folder(
     folder,
     *,
+    labels=None,
     image_size=None,
     grey=False,
     fit="resize",
     background="white",
     groups=None,
+    links=None,
     together="alike",
     previous=None,
     seed=0,
@@ -27,14 +29,21 @@ def from_folder(
 ):
     """Reads a folder, or an archive of one, in which each class is a subfolder.
 
-    A folder with train/, val/ and test/ (each with one subfolder a class) keeps its
-    split. With train/ and val/ only, val/ is the test part, and a validation part is
-    cut from train/. Without such folders, each class is split 70/15/15. What was
-    done is printed and kept in `notes`.
+    A folder with train/, val/ and test/ (each with one subfolder a class; other words
+    for them, such as Training_set or 学習, are known) keeps its split. With train/ and
+    val/ only, val/ is the test part, and a validation part is cut from train/. Without
+    such folders, each class is split 70/15/15. What was done is printed and kept in
+    `notes`.
 
     Args:
         folder: str or path of a folder, or of a .zip or .tar archive (which is
             unpacked for the time of reading; `unpack` keeps the files).
+        labels: what names the class of a picture, where the folders can be read in two
+            ways: "first" the outer folder, "last" the folder that holds the picture,
+            "name" the file's name before its number ("cat" for cat.12.jpg), or a
+            function from a path in the folder (str, with forward slashes) to a name
+            (None leaves the picture out). None reads the outer folders, and asks
+            where they are not plainly the classes.
         image_size: int or (height, width), pixels that each picture is brought to,
             from 8 to 1024. None takes the usual longer side of the pictures, at
             least 28 and at most 224.
@@ -44,9 +53,14 @@ def from_folder(
             "pad" adds `background`, so pixels are lost. `notes` say how much.
         background: str, the colour behind transparent and around padded pictures:
             a name, or "#rrggbb".
-        groups: None, or a function from a path in the folder (str, with forward
-            slashes) to its group, such as a patient or a camera; a group stays on
-            one side of the split. None for a path means no group.
+        groups: None, or "folder", or a function from a path in the folder (str, with
+            forward slashes) to its group, such as a patient or a camera; a group stays
+            on one side of the split. None for a path means no group. "folder" takes
+            the other folders on the path: those inside the class folder (patient_07
+            of cat/patient_07/1.jpg), also where two classes have one of that name.
+        links: None, or the path of a folder: links to files and folders are followed
+            where they stay inside it (the store of DVC, git-annex or a model hub).
+            Without it, links that lead out of the folder are left out.
         together: "alike" keeps near duplicates on one side of the split as well,
             "same" only exact copies (for the frames of films, which are all alike).
         previous: None, or the manifest (or the path of a saved one) of an earlier
@@ -76,15 +90,15 @@ def from_folder(
     """
     reader = Reader(image_size, grey, fit, background)
     with archives.as_folder(folder, encoding) as (folder, source, unpacked):
-        files, class_names, notes = folders.scan(folder)
-        if groups is not None:
-            files["group"] = [groups(path) for path in files["path"]]
+        files, class_names, notes = folders.scan(folder, labels=labels, links=links)
+        files, more = _grouped(files, groups, labels)
+        notes = [*unpacked, *notes, *more]
         files, pixels, reader, more = assembly.read(
             folder, files, reader, unreadable=unreadable, memory_limit=memory_limit
         )
     folders.check_classes(files, class_names, folder)
     return assembly.complete(
-        files, pixels, class_names, source=source, notes=[*unpacked, *notes, *more],
+        files, pixels, class_names, source=source, notes=[*notes, *more],
         previous=manifests.load(previous), seed=seed, together=together, reader=reader,
     )  # fmt: skip
 
@@ -160,11 +174,13 @@ def from_table(
     )  # fmt: skip
 
 
-def usual_side(folder):
+def usual_side(folder, *, labels=None, links=None):
     """Returns the usual longer side of the pictures in a folder, from a sample.
 
     Args:
         folder: str or path of a folder or archive, as for `from_folder`.
+        labels: likewise.
+        links: likewise.
 
     Returns:
         int, pixels, at least 28.
@@ -173,5 +189,34 @@ def usual_side(folder):
         FileNotFoundError, ValueError: as for `from_folder`.
     """
     with archives.as_folder(folder) as (folder, *_):
-        files, _, _ = folders.scan(folder)
+        files, *_ = folders.scan(folder, labels=labels, links=links)
         return assembly.usual_side([folder / path for path in files["path"]])
+
+
+def _grouped(files, groups, labels):
+    """The files with the groups that were asked for, and what to say of them."""
+    inner = files["group"].dropna()
+    known = inner.unique()
+    if groups is None:
+        notes = []
+        if len(known):
+            many = f"{len(known):,} folders such as " if len(known) > 1 else ""
+            such = many + folders.few(known[:3])
+            notes.append(f"{len(inner):,} pictures lie deeper, in {such}")
+        if len(known) > 1:
+            notes[0] += (
+                ". If these are patients, days or machines, write groups='folder', "
+                "which keeps each on one side of the split"
+            ) + ("" if labels else "; if they are the classes, labels='last'")
+        return files.drop(columns="group"), notes
+    if callable(groups):
+        files["group"] = [groups(path) for path in files["path"]]
+    elif groups != "folder" or not len(known):
+        raise ValueError(
+            "`groups` is a function from a path to its group, or 'folder', which takes "
+            "the folders inside the class folders, such as cat/patient_07. Received: "
+            f"groups={groups!r}, and {len(inner):,} pictures in such folders"
+        )
+    number, without = files["group"].nunique(), files["group"].isna().sum()
+    rest = f" ({without:,} pictures are in none)" if without else ""
+    return files, [f"{number:,} groups{rest}; each stays on one side of the split"]

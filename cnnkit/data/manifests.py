@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cnnkit.data import folders
+from cnnkit.data import folders, layouts
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
 SEPARATORS = ("|", ";", ",")
@@ -236,13 +236,16 @@ def _split(table):
     if "split" not in table:
         return None
     words = [None if pd.isna(w) or w == "" else str(w) for w in table["split"]]
-    unknown = sorted({w for w in words if w and w.lower() not in folders.PARTS})
+    parts = [w and layouts.part_of(w)[0] for w in words]
+    unknown = sorted(
+        {w for w, part in zip(words, parts, strict=True) if w and not part}
+    )
     if unknown:
         raise ValueError(
             "The column `split` says train, val or test, or is empty. Received: "
             f"{folders.few(unknown)}"
         )
-    return [w and folders.PARTS[w.lower()] for w in words]
+    return parts
 
 
 def _harmless(value):
