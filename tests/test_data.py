@@ -328,8 +328,8 @@ def test_what_was_unusual_about_files_is_told(folder):
     for words in (
         "1 pictures carry the camera's rotation", "1 pictures have printing colours",
         "1 pictures have another format", "1 pictures hold several frames",
-        "1 pictures have 16 bits", "1 pictures are transparent in places and were laid "
-        "on white",
+        "1 pictures have more than 8 bits", "1 pictures are transparent in places and "
+        "were laid on white",
     ):  # fmt: skip
         assert words in said
     turned = photos.manifest.set_index("path").loc["cat/turned.jpg"]

@@ -8,7 +8,7 @@ import tempfile
 
 import numpy as np
 
-from cnnkit.data import decoding, duplicates, folders, reading
+from cnnkit.data import decoding, depth, duplicates, folders, opening
 from cnnkit.data.comparisons import ODD_SHAPE
 from cnnkit.data.image_data import ImageData
 from cnnkit.data.memory import keep_freed_memory
@@ -51,7 +51,7 @@ def read(folder, files, reader, *, unreadable, memory_limit):
         reader = reader.sized(min(usual_side(paths), LARGEST))
     shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
     pixels = _empty_pixels(shape, memory_limit)
-    facts = decoding.decode_all(paths, pixels, reader)
+    facts, reader = decoding.decode_all(paths, pixels, reader)
     bad = np.flatnonzero(facts["reason"].notna())
     notes = []
     if len(bad) and unreadable == "error":
@@ -143,7 +143,7 @@ def usual_side(paths):
     lengths = []
     for path in paths[:: max(1, len(paths) // 200)]:
         try:
-            lengths.append(max(reading.open_picture(path.read_bytes()).size))
+            lengths.append(max(opening.open_picture(path.read_bytes()).size))
         except (OSError, ValueError):
             continue  # `decode_all` names it
     return max(28, int(np.median(lengths))) if lengths else LARGEST
@@ -181,7 +181,10 @@ def losses(facts, reader):
     if small:
         notes.append(f"{small:,} pictures are smaller than this and were enlarged")
     for trait, number in traits.sort_index().items():
-        done = decoding.TRAITS[trait].format(background=background)
+        done = decoding.TRAITS[trait]
+        done = done.format(
+            background=background, white=depth.scale(reader.white or 255)
+        )
         notes.append(f"{number:,} pictures {done}")
     return notes
 

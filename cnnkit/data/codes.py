@@ -66,13 +66,14 @@ CODES = {
         "a web page \"404 not found\" saved as rose.jpg", "move the file away", True,
     ),
     "other_format": Code(
-        "error", "in a format that is not read here", "a HEIC photo named rose.jpg",
-        "save the picture as JPEG or PNG, or move the file away", True,
+        "error", "pictures in a format or layout that is not read here",
+        "a HEIC photo named rose.jpg, a TIFF with white as zero",
+        "save the picture as PNG with 8 bits a channel",
     ),
     "too_many_pixels": Code(
-        "error", "larger than 50 million pixels",
+        "error", "larger than 64 million pixels (256 million as a plain JPEG)",
         "a whole map, or a small file made to fill the memory",
-        "save the picture smaller, or move the file away", True,
+        "save the picture smaller",
     ),
     "copies_across_classes": Code(
         "warning", "one picture in two classes", "the same file in roses/ and tulips/",
@@ -112,6 +113,12 @@ CODES = {
         "warning", "groups that give the class away",
         "all cats were taken with camera A, all dogs with camera B",
         "collect each class from several groups; the network may learn the camera",
+    ),
+    "format_tells_class": Code(
+        "warning", "classes whose files are of another kind than all others",
+        "all cats are PNG with 16 bits, all dogs are JPEG",
+        "collect each class from the same sources, or save all files alike: the "
+        "network may learn the kind of file",
     ),
     "part_as_class": Code(
         "warning", "a folder with the name of a part counts as a class",
@@ -198,8 +205,16 @@ CODES = {
         "nothing: cnnkit turns them; other programs may not",
     ),
     "sixteen_bits": Code(
-        "note", "16 bits a channel", "a scan or a microscope's PNG",
-        "nothing: scaled to 8 bits; the finest shades are lost",
+        "note", "more than 8 bits a channel", "a scan or a microscope's PNG",
+        "nothing: all are scaled to 8 bits alike; the finest shades are lost",
+    ),
+    "two_levels": Code(
+        "note", "the values 0 and 1 alone, which look black", "a mask saved as PNG",
+        "nothing, if all files are so: then 1 is read as white",
+    ),
+    "colour_profile": Code(
+        "note", "a colour profile other than sRGB", "a telephone's photo (Display P3)",
+        "nothing: it is not applied; strong colours look a little paler",
     ),
     "animated": Code(
         "note", "several frames or pages", "an animated GIF",

@@ -17,7 +17,7 @@ def compare(files, thumbnails):
     Args:
         files: pandas.DataFrame with a row for each readable picture: path,
             label_name, part (None where the folder does not say), content_hash, width,
-            height, and group where groups are known.
+            height, group where groups are known, kind where there are files.
         thumbnails: uint8 array of shape (n, 16, 16, 3).
 
     Returns:
@@ -26,6 +26,7 @@ def compare(files, thumbnails):
     """
     rows = [*_copies(files), *_alike(files, thumbnails), *_odd(files)]
     rows += _counts(files)
+    rows += _formats(files) if "kind" in files else []
     return rows + (_groups(files) if "group" in files else [])
 
 
@@ -127,3 +128,13 @@ def _groups(files):
     if len(single):
         detail += f"; one group holds all of {single.index[0]!r}"
     return [("group_tells_class", None, None, detail)]
+
+
+def _formats(files):
+    known, rows = files.groupby("label_name")["kind"].agg(["size", set]), []
+    for name, (number, kinds) in known.iterrows():
+        others = set(files.loc[files["label_name"] != name, "kind"])
+        if number >= LEAST_PICTURES and others and not kinds & others:
+            detail = f"{number:,} of {name!r} ({'; '.join(sorted(kinds)[:3])})"
+            rows.append(("format_tells_class", name, None, detail))
+    return rows

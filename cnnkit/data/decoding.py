@@ -1,51 +1,68 @@
 """From the bytes of picture files to pixels of one size, several files at a time."""
 
 import hashlib
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor
 
-from cnnkit.data import reading
+from cnnkit.data import depth
+from cnnkit.data.opening import PictureError, end_of_jpeg, limited, open_picture
 from cnnkit.data.threads import in_threads
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of the EXIF standard
-BITS_PER_SAMPLE = 258  # of the TIFF standard
-TRAITS = {  # what a file may be, and what was done to read it
-    "16 bit": "have 16 bits a channel and were scaled to 8",
+TRAITS = {  # codes of what a file may be: what was done to read it
     "animated": "hold several frames or pages; the first was read",
-    "cmyk": "have printing colours (CMYK) and were converted",
-    "named": "have another format than their names say, and were read all the same",
+    "clipped": "are brighter than those that were learnt from ({white}); what is above "
+    "became white",
+    "colour_profile": "have a colour profile other than sRGB, which was not applied",
+    "printing_colours": "have printing colours (CMYK) and were converted",
     "rotated": "carry the camera's rotation, which was applied",
+    "sixteen_bits": "have more than 8 bits a channel: {white} became 0 to 255",
     "transparent": "are transparent in places and were laid on {background}",
+    "two_levels": "hold the values 0 and 1 alone, which became black and white",
+    "wrong_name": "have another format than their names say, and were read anyway",
 }
 # What suffixes stand for, where Pillow's name of the format is not the suffix.
-FORMATS = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "mpo": "jpeg"}
+FORMATS = {
+    **dict.fromkeys(("jpg", "jpe", "jfif", "mpo"), "jpeg"),
+    **dict.fromkeys(("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"), "jpeg2000"),
+    **dict.fromkeys(("pbm", "pgm", "pnm", "pfm"), "ppm"),
+    **{"apng": "png", "dib": "bmp", "tif": "tiff"},
+}
+TURNS = dict(enumerate((0, 3, 1, 5, 4, 6, 2), start=2))  # EXIF: `Image.Transpose`
 
 
 class Picture(NamedTuple):
     """A decoded picture.
 
     Attributes:
-        pixels: uint8 array of shape (height, width, 1 or 3).
+        pixels: uint8 array of shape (height, width, 1 or 3), or (height, width).
         width: int, pixels of the file, after its rotation was applied.
         height: int, likewise.
         traits: tuple of keys of `TRAITS`.
+        white: int, the value of the file that became 255.
+        least: int, the lowest that could be so: the scale that its own values fit.
+        kind: str, format, depth and colours of the file.
     """
 
     pixels: np.ndarray
     width: int
     height: int
     traits: tuple
+    white: int = 255
+    least: int = 255
+    kind: str = ""
 
 
 def decode(content, reader, name=""):
     """Decodes a picture and fits it into a size.
 
     A rotation noted by the camera is applied, transparency is laid on the background,
-    16-bit grey is scaled to 8 bits, the first frame of an animation is taken.
+    more than 8 bits are scaled to 8, the first frame of an animation is taken.
 
     Args:
         content: bytes of the file.
@@ -63,9 +80,9 @@ def decode(content, reader, name=""):
     def twice(native):  # libjpeg halves for free; that leaves enough to resize well
         return [2 * side for side in _whole(native, width, height, reader.fit)]
 
-    pixels, native, traits = upright(content, reader, twice, name)
-    pixels = _fitted(pixels, width, height, reader.fit, reader.background)
-    return Picture(pixels.reshape(height, width, -1), *native, traits)
+    seen = upright(content, reader, twice, name)
+    pixels = _fitted(seen.pixels, width, height, reader.fit, reader.background)
+    return seen._replace(pixels=pixels.reshape(height, width, -1))
 
 
 def upright(content, reader, wanted, name):
@@ -79,25 +96,35 @@ def upright(content, reader, wanted, name):
         name: str, of the file, to see whether its suffix is true; "" for none.
 
     Returns:
-        uint8 array of shape (height, width) for grey or (height, width, 3); the (width,
-        height) of the file; its traits, a tuple of keys of `TRAITS`.
+        `Picture`, its pixels of shape (height, width) for grey or (height, width, 3).
 
     Raises:
         PictureError: the picture cannot be decoded.
     """
-    image = reading.open_picture(content)
+    image = open_picture(content)
     try:
-        traits, turned = _traits(image, content, name), _turned(image)
+        bits, turned = depth.bits(image, content), image.getexif().get(ORIENTATION, 1)
+        traits = _traits(image, name, bits, turned)
+        jpeg, is_grey = image.format == "JPEG", image.mode[0] in "1LIF"
+        kind, used = image.format, "decimal to" if image.mode == "F" else f"{bits} bit"
+        if image.format == "TIFF":
+            depth.refuse_odd_layout(image.tag_v2)
+            image.load()  # which turns it
+            turned = 1
         native = image.size[:: -1 if turned in SIDEWAYS else 1]
-        if image.format in ("JPEG", "MPO"):
-            if content.rfind(b"\xff\xd9", -65536) < 0:  # the end-of-image mark
+        if jpeg:
+            if end_of_jpeg(content) < 0:
                 raise OSError("its end is missing")
             enough = [round(side) for side in wanted(native)]
             image.draft(reader.mode, enough[:: -1 if turned in SIDEWAYS else 1])
-        if turned != 1:
-            image, traits = ImageOps.exif_transpose(image), [*traits, "rotated"]
-        if image.mode[0] in "IF":
-            image = _eight_bits(image)
+            limited(image.size)
+        white = least = 255
+        if bits > 8:
+            image, white, least = depth.eight_bits(image, content, reader.white)
+            traits += ["clipped"] * (least > white)
+            used += f" {least}" if used[0] == "d" else f", {least.bit_length()} used,"
+        if turned in TURNS:
+            image = image.transpose(TURNS[turned])
         if image.has_transparency_data:
             image = image.convert("RGBA")
             if image.getextrema()[3][0] < 255:
@@ -106,10 +133,19 @@ def upright(content, reader, wanted, name):
                 image = Image.alpha_composite(paper, image)
         if image.mode != reader.mode:
             image = image.convert(reader.mode)
-        return np.asarray(image), native, tuple(traits)
+        pixels = np.asarray(image)
+        if bits == 8 and not jpeg and pixels.max() <= 1:
+            least = int(pixels.max())
+            if reader.white == 1:
+                pixels, white = 255 * pixels, 1
+                traits.append("two_levels")
+        kind = f"{kind}, {used} {'grey' if is_grey else 'colour'}"
+        return Picture(pixels, *native, tuple(traits), white, least, kind)
+    except PictureError:
+        raise
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
         reason = f"it is damaged or cut short ({error})"
-        raise reading.PictureError("truncated", reason) from error
+        raise PictureError("truncated", reason) from error
 
 
 def decode_all(paths, pixels, reader):
@@ -118,12 +154,14 @@ def decode_all(paths, pixels, reader):
     Args:
         paths: list of n `pathlib.Path`.
         pixels: uint8 array of shape (n, height, width, channels), to be filled.
-        reader: `Reader` with a size.
+        reader: `Reader` with a size. Where it does not say which value is white, one
+            scale is found that fits all files.
 
     Returns:
         pandas.DataFrame with a row for each file: content_hash (SHA-256 of the file,
         hex), width, height (pixels of the file), traits (tuple of keys of `TRAITS`),
-        and reason, which says why a file cannot be read and is None for all others.
+        and reason, which says why a file cannot be read and is None for all others;
+        and the `Reader` with its `white`.
     """
 
     def read(position):
@@ -133,53 +171,40 @@ def decode_all(paths, pixels, reader):
             digest = hashlib.sha256(content).hexdigest()
             picture = decode(content, reader, path.name)
         except OSError as error:
-            return digest, 0, 0, (), f"it cannot be opened ({error.strerror})"
+            reason = f"it cannot be opened ({error.strerror})"
+            return digest, 0, 0, (), 255, 255, "", reason
         except ValueError as error:
-            return digest, 0, 0, (), str(error)
+            return digest, 0, 0, (), 255, 255, "", str(error)
         pixels[position] = picture.pixels
-        return digest, picture.width, picture.height, picture.traits, None
+        return digest, *picture[1:], None
 
-    rows = list(in_threads(read, len(paths)))
-    columns = ["content_hash", "width", "height", "traits", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["content_hash", *Picture._fields[1:], "reason"]
+    facts = pd.DataFrame(list(in_threads(read, len(paths))), columns=columns)
+    if reader.white is None:
+        white, again = depth.one_scale(facts)
+        reader = replace(reader, white=white)
+        rows = in_threads(lambda i: read(again[i]), len(again))
+        for position, row in zip(again, rows, strict=True):
+            facts.at[position, "traits"] = row[columns.index("traits")]
+    return facts, reader
 
 
-def _traits(image, content, name):
+def _traits(image, name, bits, turned):
     """What is unusual about a picture that is open and not yet decoded."""
-    traits, kind = [], image.format.lower()
+    kind, traits = image.format.lower(), []
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     if suffix and FORMATS.get(suffix, suffix) != FORMATS.get(kind, kind):
-        traits.append("named")
-    bits = content[24] if kind == "png" else 8
-    if kind == "tiff":
-        bits = max(image.tag_v2.get(BITS_PER_SAMPLE, (8,)))
-    if bits == 16:
-        traits.append("16 bit")
-    if kind not in ("jpeg", "mpo") and getattr(image, "is_animated", False):
-        traits.append("animated")
-    if image.mode == "CMYK":
-        traits.append("cmyk")
-    return traits
-
-
-def _turned(image):
-    """How the camera was held, 1 to 8; 1 is upright."""
-    turned = image.getexif().get(ORIENTATION, 1)
-    return turned if turned in range(2, 9) else 1
-
-
-def _eight_bits(image):
-    """Grey of 16 bits, of 32 that hold 16, or of floats in [0, 255]."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        if not (
-            np.isfinite(values).all() and 0 <= values.min() and values.max() <= 255
-        ):
-            raise ValueError("decimal numbers outside 0 to 255; save it with 8 bits")
-        return Image.fromarray(np.rint(values).astype("uint8"))
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("whole numbers beyond 16 bits; save it with 8 bits")
-    return Image.fromarray((values >> 8).astype("uint8"))
+        traits.append("wrong_name")
+    profile = image.info.get("icc_profile") or b"sRGB"
+    if b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile:
+        traits.append("colour_profile")
+    found = {
+        "animated": getattr(image, "is_animated", False),
+        "printing_colours": image.mode == "CMYK",
+        "rotated": turned in TURNS,
+        "sixteen_bits": bits > 8,
+    }
+    return traits + [trait for trait in found if found[trait]]
 
 
 def _whole(native, width, height, fit):

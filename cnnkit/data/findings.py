@@ -201,6 +201,7 @@ def _of_files(found):
     files["content_hash"] = [look.content_hash for look in seen]
     files["width"] = [look.width for look in seen]
     files["height"] = [look.height for look in seen]
+    files["kind"] = [look.kind for look in seen]
     rows = _seen(files["path"], seen)
     good = np.array([look.thumbnail is not None for look in seen], bool)
     readable = set(files.loc[good & (files["part"] != "test"), "label_name"])

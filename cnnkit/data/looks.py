@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cnnkit.data import decoding, duplicates, reading
+from cnnkit.data import decoding, depth, duplicates, opening
 from cnnkit.data.reader import Reader
 from cnnkit.data.threads import in_threads
 
@@ -14,14 +14,6 @@ SIDE = 256  # pixels; a picture is looked at in about this size, as a network wo
 DARKEST, BRIGHTEST = 82, 230  # grey levels that 99 % stay below, 95 % above
 BLANK_SPAN = 8  # grey levels between the 1st and the 99th percentile
 LEAST_DETAIL = 0.22  # see `detail`; sharp photographs have 0.3 to 1.5
-TRAITS = {
-    "16 bit": "sixteen_bits",
-    "animated": "animated",
-    "cmyk": "printing_colours",
-    "named": "wrong_name",
-    "rotated": "rotated",
-    "transparent": "transparent",
-}
 
 
 class Look(NamedTuple):
@@ -34,6 +26,8 @@ class Look(NamedTuple):
         codes: tuple of (code, detail), codes of `codes.CODES`.
         thumbnail: uint8 array of shape (16, 16, 3) from `duplicates.fingerprint`, or
             None.
+        kind: str, format and depth of the file, such as "PNG, 16 bit grey"; "" where
+            there is none.
     """
 
     content_hash: str | None
@@ -41,6 +35,7 @@ class Look(NamedTuple):
     height: int
     codes: tuple
     thumbnail: np.ndarray | None
+    kind: str = ""
 
 
 def look_at_files(paths):
@@ -52,7 +47,11 @@ def look_at_files(paths):
     Returns:
         A list of `Look`.
     """
-    return list(in_threads(lambda i: look_at_file(paths[i]), len(paths)))
+    seen = list(in_threads(lambda i: look_at_file(paths[i]), len(paths)))
+    for i in np.flatnonzero(depth.strays([look.kind for look in seen])):
+        codes = (*seen[i].codes, ("other_format", depth.STRAY))
+        seen[i] = seen[i]._replace(codes=codes)
+    return seen
 
 
 def look_at_file(path):
@@ -78,15 +77,20 @@ def look_at_file(path):
         return [2 * side * min(1, SIDE / max(native)) for side in native]
 
     try:
-        pixels, native, traits = decoding.upright(content, Reader(), about, path.name)
-    except reading.PictureError as error:
+        seen = decoding.upright(content, Reader(), about, path.name)
+    except opening.PictureError as error:
         return Look(digest, 0, 0, ((error.code, str(error)),), None)
-    found = [(TRAITS[trait], "") for trait in traits]
-    end = content.rfind(b"\xff\xd9") if content[:2] == b"\xff\xd8" else -1
-    if end >= 0 and content[end + 2 :].strip(b"\0\r\n"):
-        found.append(("trailing_bytes", f"{len(content) - end - 2:,} bytes"))
-    codes = (*found, *appearance(pixels))
-    return Look(digest, *native, codes, duplicates.fingerprint(pixels))
+    details = {"sixteen_bits": depth.scale(seen.white)}
+    found = [(trait, details.get(trait, "")) for trait in seen.traits]
+    end = opening.end_of_jpeg(content) if seen.kind[:5] == "JPEG," else len(content)
+    if content[end:].strip(b"\0\r\n"):
+        found.append(("trailing_bytes", f"{len(content) - end:,} bytes"))
+    pixels = seen.pixels
+    if (seen.least, seen.white) == (1, 255):  # a mask, unless its whole set is dark
+        found.append(("two_levels", ""))
+        pixels = 255 * pixels
+    codes, thumbnail = (*found, *appearance(pixels)), duplicates.fingerprint(pixels)
+    return Look(digest, seen.width, seen.height, codes, thumbnail, seen.kind)
 
 
 def look_at_pixels(images):

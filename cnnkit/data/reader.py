@@ -20,12 +20,16 @@ class Reader:
         grey: bool, True reads one channel of grey, False three of RGB.
         fit: "resize", "crop" or "pad", as for `from_folder`.
         background: str, the colour behind transparent and around padded pictures.
+        white: int, the value that becomes 255 in pictures of more than 8 bits a channel
+            (1: of 8 bits as well, where a picture holds 0 and 1 alone), or None: each
+            has the least of 1, 255, 511, 1023 ... 65535 that holds its values.
     """
 
     image_size: tuple | None = None
     grey: bool = False
     fit: str = "resize"
     background: str = "white"
+    white: int | None = None
 
     def __post_init__(self):
         """Checks the record, whoever made it."""
@@ -43,6 +47,11 @@ class Reader:
                 "`background` is the name of a colour, such as 'white', or '#rrggbb'. "
                 f"Received: background={self.background!r}"
             ) from error
+        if not (self.white is None or isinstance(self.white, int) and self.white > 0):
+            raise ValueError(
+                "`white` is the whole number that becomes 255, such as 4095, or None. "
+                f"Received: white={self.white!r}"
+            )
 
     @property
     def mode(self):

@@ -1,21 +1,16 @@
 """Which files are pictures, and what is wrong with one that is not."""
 
-import io
 import os
 
 from PIL import Image
+
+from cnnkit.data.opening import FORMATS, PictureError, open_picture  # noqa: F401
 
 SUFFIXES = {
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2c", ".j2k", ".jfif", ".jp2",
     ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pfm", ".pgm",
     ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 }  # fmt: skip
-# Pillow's readers that are used, and no others: each is a way in for bad files. TGA
-# files have no mark at their start, so they come last.
-FORMATS = (
-    "JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000",
-    "ICO", "TGA",
-)  # fmt: skip
 OTHER_PICTURES = {  # pictures, drawings and scans in formats that are not read here
     ".ai", ".arw", ".bpg", ".btf", ".cr2", ".cr3", ".crw", ".cur", ".czi", ".dcm",
     ".dds", ".dicom", ".djvu", ".dng", ".emf", ".eps", ".exr", ".fit", ".fits", ".hdr",
@@ -32,7 +27,6 @@ JUNK = {  # folders and files that systems leave behind, in lower case
 }  # fmt: skip
 # Files that only programs make: a run, its training, a search, an environment.
 MARKS = {"model.keras", "report.html", "run.lock", "oracle.json", "pyvenv.cfg"}
-STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")  # of JPEG, PNG and GIF files
 LEFT_OUT = {  # why a file or folder is not read
     "denied": "without the permission to be read",
     "empty": "empty folders",
@@ -47,21 +41,6 @@ LEFT_OUT = {  # why a file or folder is not read
     "special": "no files but pipes, sockets or devices",
     "unread": "pictures in a format that is not read: save them as PNG or JPEG",
 }
-MOST_PIXELS = 50_000_000  # a picture that claims more is a mistake or an attack
-
-
-class PictureError(ValueError):
-    """A file is no picture that can be read.
-
-    Args:
-        code: str, "empty_file", "truncated", "not_a_picture", "other_format" or
-            "too_many_pixels", as in `codes.CODES`; kept as an attribute.
-        reason: str, the message, a few words.
-    """
-
-    def __init__(self, code, reason):
-        super().__init__(reason)
-        self.code = code
 
 
 def is_junk(path):
@@ -159,70 +138,11 @@ def as_picture(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def open_picture(content):
-    """Opens an encoded picture without decoding it yet.
-
-    Args:
-        content: bytes of the file.
-
-    Returns:
-        A `PIL.Image.Image`.
-
-    Raises:
-        PictureError: the bytes are no picture, or one with too many pixels.
-    """
-    if not content:
-        raise PictureError("empty_file", "the file is empty")
-    try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        number = "more than a hundred million"  # Pillow itself refuses it
-        raise PictureError("too_many_pixels", _too_many(number)) from error
-    except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
-        raise PictureError(*_guess(content)) from error
-    if image.width * image.height > MOST_PIXELS:
-        number = f"{image.width} x {image.height}"
-        raise PictureError("too_many_pixels", _too_many(number))
-    return image
-
-
-def _too_many(number):
-    accepted = f"{MOST_PIXELS // 1_000_000} million"
-    return f"it has {number} pixels, more than the {accepted} that are accepted"
-
-
 def _looks_like_picture(path):
     if path.suffix:
         return path.suffix.lower() in SUFFIXES
     try:
-        Image.open(path, formats=FORMATS).close()
+        Image.open(path, formats=FORMATS[:-1]).close()
     except Exception:  # noqa: BLE001 - Pillow raises many kinds
         return False
     return True
-
-
-def _guess(content):
-    """Says what a file that is no picture seems to be: (code, reason)."""
-    start = content[:512].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        why = "it is an HTML page, not a picture (a download that failed?)"
-        return "not_a_picture", why
-    if b"<svg" in start:
-        return "other_format", "it is an SVG drawing; save it as PNG"
-    brand = content[8:12] if content[4:8] == b"ftyp" else b""
-    if brand in (b"avif", b"avis"):
-        return "other_format", "it is an AVIF picture; save it as JPEG or PNG"
-    if brand in (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"):
-        return "other_format", "it is a HEIC picture; save it as JPEG or PNG"
-    if brand:
-        return "not_a_picture", "it is a film, not a picture"
-    if start.startswith(b"%pdf"):
-        return "other_format", "it is a PDF document; save its pages as PNG"
-    before = min(content.find(mark, 0, 512) % 2**32 for mark in STARTS)
-    if 0 < before < 512:
-        why = f"there are {before} bytes too many before the picture begins"
-        return "truncated", why
-    if start.isascii() and all(byte >= 9 for byte in start):
-        return "not_a_picture", "it is text, not a picture"
-    why = f"it is not a picture in a known format (it begins {content[:8]!r})"
-    return "not_a_picture", why

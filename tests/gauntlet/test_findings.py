@@ -82,6 +82,11 @@ FILES = {  # a code: the content of cat/x.jpg, or (name, content)
             Image.fromarray(np.asarray(scene(51).convert("L"), "uint16") * 256), "PNG"
         ),
     ),
+    "colour_profile": encoded(scene(51), icc_profile=b"Display P3"),
+    "two_levels": (
+        "x.png",
+        encoded(scene(51).convert("L").point(lambda v: v > 128), "PNG"),
+    ),
     "transparent": (
         "x.png",
         encoded(Image.merge("RGBA", [*scene(51).split(), scene(3).split()[0]]), "PNG"),
@@ -166,6 +171,10 @@ FOLDERS = {  # a code: (how to make the folder from the good one, the path it na
     "imbalance": (
         make(lambda f: [put(f, f"owl/{i}.png", scene(200 + i)) for i in range(20)]),
         "dog",
+    ),
+    "format_tells_class": (
+        make(lambda f: [put(f, f"owl/{i}.png", scene(200 + i)) for i in range(4)]),
+        "owl",
     ),
     "part_as_class": (
         make(lambda f: (f / "cat").rename(f / "test")), "test",

@@ -5,8 +5,8 @@ from html import escape
 import ipywidgets
 
 from cnnkit.data.decoding import decode
+from cnnkit.data.opening import PictureError
 from cnnkit.data.reader import Reader
-from cnnkit.data.reading import PictureError
 from cnnkit.explorer.widgets.views import as_message, menu
 
 NAME = 40  # letters of a file's name that are shown
