@@ -45,10 +45,13 @@ def strays(kinds):
 
 def bits(image, content):
     """How many bits a channel has, or 8 where it has fewer."""
+    if image.format == "PNG" and content[24:26] == b"\x10\4":  # its low byte is lost
+        why = "it is a PNG of 16 bits with grey and transparency; save it with 8 bits"
+        raise PictureError("other_format", why)
     if image.format == "PNG":
         return max(8, content[24])
     if image.format == "TIFF":
-        return max(8, *image.tag_v2.get(tiff.BITSPERSAMPLE, ()))
+        return max(8, *image.tag_v2.get(tiff.BITSPERSAMPLE, (1,)))
     return 16 if image.mode[0] in "IF" else 8
 
 
@@ -84,9 +87,6 @@ def eight_bits(image, content, white):
     """Scales to 8 bits: the picture, what became white, the least that could."""
     values = np.asarray(image)
     if values.dtype == np.uint8:  # of colours Pillow takes the high byte alone
-        if image.mode not in ("RGB", "RGBA"):
-            why = f"it has {image.mode} colours of 16 bits; save it with 8 bits"
-            raise PictureError("other_format", why)
         low = open_picture(content)
         low.tile = [_low_byte(tile) for tile in low.tile]
         values = values.astype("uint16") << 8 | np.asarray(low)

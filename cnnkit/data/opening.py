@@ -86,9 +86,24 @@ def open_picture(content):
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many("more than a hundred million") from error  # Pillow's own limit
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds
+        if content != (bare := _without_text(content)):
+            return open_picture(bare)
         raise PictureError(*_guess(content)) from error
     limited(image.size, MOST_OF_JPEG if _by_rows(image, content) else MOST_PIXELS)
     return image
+
+
+def _without_text(content):
+    """A PNG without its texts and profile, of which Pillow takes a megabyte at most."""
+    if not content.startswith(b"\x89PNG"):
+        return content
+    kept, at = [content[:8]], 8
+    while at < len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        if content[at + 4 : at + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _by_rows(image, content):
