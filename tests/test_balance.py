@@ -3,6 +3,8 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import ops
 from sklearn.utils.class_weight import compute_class_weight
 
 from cnnkit import data, models, training
@@ -85,6 +87,15 @@ def test_focal_loss_equals_keras_on_one_hot_labels(gamma):
         np.testing.assert_allclose(
             ours(labels, probabilities), np.mean(wanted), rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99, 2.0])
+def test_focal_loss_learns_from_a_batch_with_a_picture_that_is_certain(gamma):
+    logits = keras.Variable([[60.0, 0.0], [1.0, 0.0]])
+    with tf.GradientTape() as tape:
+        loss = SparseFocalCrossentropy(gamma)(np.array([0, 1]), ops.softmax(logits))
+    gradient = np.asarray(tape.gradient(loss, logits.value))
+    assert np.isfinite(gradient).all() and abs(gradient[1]).min() > 0.1
 
 
 def test_fit_passes_weights_and_loss_to_keras(photos):

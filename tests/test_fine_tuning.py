@@ -78,6 +78,17 @@ def test_each_layer_moves_at_its_share_of_the_rate():
         rate = 0.1 * shares.get(variable.path, 1.0)
         np.testing.assert_allclose(moved, rate, rtol=1e-3)
 
+    before = values(model)
+    optimizer = make_optimizer(Recipe(0.1, 0.2, None, 0, shares=shares))
+    optimizer.build(variables)
+    optimizer.apply([np.zeros(v.shape) for v in variables], variables)
+    kernels = [v for v in variables if v.name == "kernel"]
+    for kernel in kernels:  # nothing but the decay moves: at the share too
+        kept = 1 - 0.1 * 0.2 * shares.get(kernel.path, 1.0)
+        wanted = before[kernel.path] * kept
+        np.testing.assert_allclose(kernel.numpy(), wanted, rtol=1e-5)
+    assert shares[kernels[0].path] < 0.1
+
 
 def test_a_fine_tuned_model_is_saved_with_nothing_of_ours_in_it(digits, tmp_path):
     model = frozen()

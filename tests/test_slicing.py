@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from cnnkit import data, evaluation
-from cnnkit.evaluation.slicing import _holm
+from cnnkit.evaluation.intervals import holm
 from tests.test_comparison import table
 
 
@@ -40,7 +40,7 @@ def test_a_weak_slice_is_found_with_its_numbers():
 def test_corrected_p_values_are_those_of_r():
     # p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") in R
     np.testing.assert_allclose(
-        _holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02]
+        holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02]
     )
 
 

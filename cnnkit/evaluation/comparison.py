@@ -8,18 +8,22 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from cnnkit.evaluation.intervals import bootstrap
+from cnnkit.evaluation.intervals import bootstrap, chance, holm, membership, worth_of
 from cnnkit.evaluation.probabilities import SMALLEST
+from cnnkit.evaluation.scoring import class_counts, class_means, column
 from cnnkit.evaluation.table import arrays
 
 
-def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
+def compare(a, b, *, groups=None, confidence=0.95, replicates=2000, seed=0):
     """Says of two models, asked about the same pictures, which one is better.
 
-    The interval of a difference is a bootstrap over pictures, both models together.
-    For accuracy McNemar's exact test decides: of the pictures that one names right and
-    the other wrong, do clearly more than half speak for one? (McNemar, Psychometrika
-    1947; recommended by Dietterich, Neural Computation 1998.)
+    The verdicts follow a permutation test: if the models were equally good, what one
+    said of a picture might as well have been said by the other, so answers change
+    places at random (in all ways, where few differ), and p says how often that makes as
+    large a difference. For accuracy it is McNemar's exact test (Psychometrika 1947;
+    recommended by Dietterich, Neural Computation 1998). Who looks at four rows finds
+    one by luck more often, so p is corrected for that (Holm 1979): of equally good
+    models, at most 5 of 100 pairs get a verdict in any row.
 
     It is about these two trained models. That another training, with another seed,
     would decide alike is a claim about the recipe: see `experiments.repeat`.
@@ -27,16 +31,19 @@ def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
     Args:
         a: `pandas.DataFrame` from `predict`.
         b: another one, of the same pictures in any order.
+        groups: str, a column of `a` that says which patient, animal or film each
+            picture is of, such as "group"; these then change places and are drawn as a
+            whole. None where each picture stands for itself.
         confidence: float between 0 and 1, of the intervals, and for the words.
-        replicates: int, bootstrap samples, at least 100.
-        seed: int, for the bootstrap.
+        replicates: int, permutations and bootstrap samples, at least 100.
+        seed: int, for both.
 
     Returns:
         A `pandas.DataFrame` with the rows "accuracy", "balanced accuracy", "macro F1"
         and "log loss" (in nats, the lower the better), and the columns "a", "b",
-        "difference" (a - b), "low", "high" (its interval), "p" (of McNemar's test, NaN
-        in the other rows), "verdict" ("better", "worse" or "cannot tell", of a) and
-        "pictures".
+        "difference" (a - b), "low", "high" (its interval, of this row alone), "p"
+        (Holm's, of all rows together), "verdict" ("better", "worse" or "cannot tell",
+        of a) and "pictures".
 
     Raises:
         ValueError: the tables are of different pictures, or of different classes.
@@ -52,21 +59,62 @@ def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
             f"Received: replicates={replicates!r}, confidence={confidence!r}"
         )
     n, k = of_a.shape
-    measures = [_measure(labels, p) for p in (of_a, of_b)]
+    said = np.stack([of_a.argmax(axis=1), of_b.argmax(axis=1)])
+    losses = -np.log(
+        np.clip([p[np.arange(n), labels] for p in (of_a, of_b)], SMALLEST, 1)
+    )
+    gaps = losses[0] - losses[1]
+    settings = {"replicates": replicates, "seed": seed}
 
-    def both(counts):
-        return np.concatenate([measure(counts) for measure in measures], axis=1)
+    # Pictures that both models answer alike are one cell: there are far fewer of these.
+    cells, where, counts = np.unique(
+        (labels * k + said[0]) * k + said[1], return_inverse=True, return_counts=True
+    )
+    truth, answers = cells // k // k, np.concatenate([cells // k % k, cells % k])
+    by_class = class_counts(np.tile(truth, 2), answers, k)
+    of_cell = sparse.eye_array(len(cells), format="csr")[where]
 
-    values = both(np.ones((1, n)))[0].reshape(2, -1)
-    low, high = bootstrap(
-        np.ones(n), lambda counts: np.subtract(*np.split(both(counts), 2, axis=1)),
-        confidence=confidence, replicates=replicates, seed=seed,
-    )  # fmt: skip
-    right_a, right_b = of_a.argmax(axis=1) == labels, of_b.argmax(axis=1) == labels
-    only_a, only_b = (right_a & ~right_b).sum(), (right_b & ~right_a).sum()
-    p = 1.0
-    if only_a + only_b:
-        p = stats.binomtest(int(only_a), int(only_a + only_b)).pvalue
+    def measure(*of_models):
+        """Counts of cells that speak for each model, (r, cells), to three scores."""
+        hits, true, taken = by_class(np.concatenate(of_models, axis=1))
+        share = hits.sum(axis=1) / true.sum(axis=1)
+        return np.column_stack([share, class_means(hits, true, taken)[:, :2]])
+
+    def apart(counts, swapped=0):
+        """The scores of a less those of b, where some answers changed places."""
+        pair = counts - swapped, swapped + 0 * counts
+        return measure(*pair) - measure(*pair[::-1])
+
+    one, none = counts[np.newaxis], 0 * counts[np.newaxis]
+    values = [
+        np.append(measure(*pair)[0], loss.mean())
+        for pair, loss in zip([(one, none), (none, one)], losses, strict=True)
+    ]
+    members = None if groups is None else membership(column(a, groups))
+    units = sparse.eye_array(n, format="csr") if members is None else members
+    drawn = (counts, np.ones(n)) if members is None else (members @ of_cell, members)
+    ends = [
+        bootstrap(of, score, **settings, confidence=confidence)
+        for of, score in zip(
+            drawn, (apart, lambda c: (c @ gaps / c.sum(axis=1))[:, None]), strict=True
+        )
+    ]
+    low, high = np.concatenate(ends, axis=1)
+
+    some = units[units @ (said[0] != said[1]) > 0]
+    to_cells, many = some @ of_cell, max(some.shape[0], 2 * len(cells))
+    p = np.empty(4)
+    p[:3] = chance(
+        lambda ways: apart(one, ways @ to_cells), some.shape[0], size=many, **settings
+    )
+    parts = units @ gaps
+    parts = parts[parts != 0, np.newaxis]
+    p[3] = chance(
+        lambda ways: (1 - 2 * ways) @ parts, len(parts), size=len(parts), **settings
+    )[0]
+    gain = (said[0] == labels) * 1 - (said[1] == labels)
+    if members is None and gain.any():
+        p[0] = stats.binomtest(int((gain > 0).sum()), int((gain != 0).sum())).pvalue
 
     table = pd.DataFrame(
         {
@@ -75,35 +123,28 @@ def compare(a, b, *, confidence=0.95, replicates=2000, seed=0):
             "difference": values[0] - values[1],
             "low": low,
             "high": high,
-            "p": [p, np.nan, np.nan, np.nan],
+            "p": holm(p),
         },
         index=pd.Index(
             ["accuracy", "balanced accuracy", "macro F1", "log loss"], name="score"
         ),
     )
-    clear = (table["low"] > 0) | (table["high"] < 0)
-    clear["accuracy"] = p < 1 - confidence
-    gain = table["difference"] * [1, 1, 1, -1]  # of log loss less is more
-    words = np.where(gain > 0, "better", "worse")
-    table["verdict"] = np.where(clear, words, "cannot tell")
+    below, above = _smallest(gain, labels, k, units, confidence)
+    table["low"] = np.minimum(low, table["difference"] - below)
+    table["high"] = np.maximum(high, table["difference"] + above)
+    # An interval without 0 would say what the test of its row cannot.
+    unsure = p >= 1 - confidence
+    table["low"] = table["low"].mask(unsure, np.minimum(table["low"], 0))
+    table["high"] = table["high"].mask(unsure, np.maximum(table["high"], 0))
+    more = table["difference"] * [1, 1, 1, -1]  # of log loss less is more
+    words = np.where(more > 0, "better", "worse")
+    table["verdict"] = np.where(table["p"] < 1 - confidence, words, "cannot tell")
     table["pictures"] = n
     return table
 
 
 def aligned(a, b):
-    """Returns the answers of two models about the same pictures, in the order of `a`.
-
-    Args:
-        a: `pandas.DataFrame` from `predict`.
-        b: another one, of the same pictures and classes in any order.
-
-    Returns:
-        Labels, int64 of shape (n,), and the probabilities of `a` and of `b`, float64 of
-        shape (n, num_classes).
-
-    Raises:
-        ValueError: the tables are of different pictures, or of different classes.
-    """
+    """Returns labels and both probabilities of the same pictures, ordered as `a`."""
     if set(a["file"]) != set(b["file"]) or len(a) != len(b):
         only = sorted(set(a["file"]) ^ set(b["file"]))
         raise ValueError(
@@ -140,29 +181,33 @@ def aligned(a, b):
     return labels, of_a, of_b
 
 
-def _measure(labels, probabilities):
-    """A function from counts of pictures, shape (r, n), to four scores, (r, 4)."""
-    n, k = probabilities.shape
-    rows = np.arange(n)
-    predicted = probabilities.argmax(axis=1)
-    right = predicted == labels
-    loss = -np.log(np.clip(probabilities[rows, labels], SMALLEST, 1))
-    of_class = sparse.csr_array((np.ones(n), (rows, labels)), (n, k))
-    as_class = sparse.csr_array((np.ones(n), (rows, predicted)), (n, k))
+def _smallest(gain, labels, k, units, confidence):
+    """How far an interval of each row reaches at least: below and above, two (4,).
 
-    def measure(counts):
-        total = counts.sum(axis=1)
-        hits, true, taken = (
-            counts * right @ of_class,
-            counts @ of_class,
-            counts @ as_class,
+    Two models that agree on all of 4 pictures agree in every bootstrap sample. So, as
+    in `scores`, the margins of the recalls of classes, which here are those of Bonett
+    and Price (Journal of Educational and Behavioral Statistics 2012): as if one more
+    picture spoke for each model.
+    """
+    reach = np.zeros((2, 4))
+    for row, classes, count in ((0, np.zeros_like(labels), 1), (1, labels, k)):
+        of_class = sparse.csr_array(
+            (np.ones(len(labels)), (np.arange(len(labels)), classes)),
+            (len(labels), count),
         )
-        present = (true > 0).sum(axis=1)
-        recalls = (hits / np.maximum(true, 1)).sum(axis=1) / present
-        f1s = 2 * hits / np.maximum(true + taken, 1)
-        macro = f1s.sum(axis=1) / present
-        return np.stack(
-            [counts @ right / total, recalls, macro, counts @ loss / total], axis=1
-        )
-
-    return measure
+        for_a, for_b = (units @ (of_class * (sign * gain > 0)[:, np.newaxis])
+                        for sign in (1, -1))  # fmt: skip
+        n = (units @ of_class).sum(axis=0)
+        worth = n
+        if units.shape[0] < len(labels):
+            worth = worth_of(for_a + for_b, units @ of_class)
+        present = n > 0
+        n, worth = n[present], worth[present]
+        for_a, for_b = (x.sum(axis=0)[present] * worth / n for x in (for_a, for_b))
+        middle = (for_a - for_b) / (worth + 2)
+        spread = ((for_a + for_b + 2) / (worth + 2) - middle**2) / (worth + 2)
+        half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(spread)
+        off = (for_a - for_b) / worth - middle
+        reach[:, row] = np.linalg.norm([half + off, half - off], axis=1) / len(n)
+    reach[:, 2] = reach[:, 1]  # F1, as in `scores`
+    return reach

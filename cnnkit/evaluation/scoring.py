@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from cnnkit.evaluation.intervals import bootstrap, wilson
+from cnnkit.evaluation.intervals import bootstrap, membership, wilson, worth_of
 
 
 def scores(
-    labels, probabilities, *, class_names=None, confidence=0.95, replicates=2000, seed=0
-):
+    labels, probabilities, *, class_names=None, groups=None, confidence=0.95,
+    replicates=2000, seed=0,
+):  # fmt: skip
     """Returns accuracy, precision, recall and F1 with intervals, as a table.
 
     Accuracy counts pictures, so large classes rule it. Balanced accuracy (the mean of
@@ -25,9 +26,13 @@ def scores(
     The intervals are Wilson's for accuracy, precision and recall. F1 = 2J / (1 + J),
     where J is the share of hits among the pictures that are of the class or were taken
     for it, so Wilson's serves there too. The means over classes get bootstrap
-    percentiles, with a smallest width (see the comment in the code). They describe the
-    luck in the choice of these test pictures and nothing else: not another training
-    run, nor pictures of another kind.
+    percentiles, with a smallest width (see the comment in the code); a class without
+    pictures is left out of their value, and in their interval its part is anything
+    from 0 to 1. They describe the luck in the choice of these test pictures and nothing
+    else: not another training run, nor pictures of another kind.
+
+    Ten pictures of one patient say less than ten of ten patients: name the `groups`,
+    and the intervals are about the choice of these.
 
     Args:
         labels: int array of shape (n,), the true classes, 0 to num_classes - 1.
@@ -35,6 +40,8 @@ def scores(
             equal probabilities the first class counts as predicted.
         class_names: one str a class, in the order of the columns; None numbers them:
             "class 0", "class 1", ...
+        groups: which patient, animal or film each picture is of, shape (n,), such as a
+            column "group" of `predict`; None where each stands for itself.
         confidence: float between 0 and 1, the share of such intervals that contain
             the true value.
         replicates: int, bootstrap samples, at least 100.
@@ -69,56 +76,52 @@ def scores(
 
     # The confusion matrix as a list of its non-empty cells: with 3,000 classes it has
     # 9,000,000 cells, but never more non-empty ones than there are pictures.
-    cells, counts = np.unique(
-        labels * num_classes + probabilities.argmax(axis=1), return_counts=True
-    )
-    true, taken = np.divmod(cells, num_classes)
-    ones, here = np.ones(len(cells)), np.arange(len(cells))
-    to_true = sparse.csr_array((ones, (here, true)), (len(cells), num_classes))
-    to_taken = sparse.csr_array((ones, (here, taken)), (len(cells), num_classes))
-
-    def by_class(counts):
-        """Counts (r, cells) to hits, pictures of and as each class (r, num_classes)."""
-        return counts * (true == taken) @ to_true, counts @ to_true, counts @ to_taken
-
-    def means(counts):
-        """Counts (r, cells) to macro recall, F1 and precision, shape (r, 3)."""
-        hits, of_class, as_class = by_class(counts)
-        present = of_class > 0  # in a bootstrap sample a rare class may be missing
-        recalls = hits / np.maximum(of_class, 1)  # 0 where missing: adds nothing
-        f1s = 2 * hits / np.maximum(of_class + as_class, 1)
-        precisions = hits / np.maximum(as_class, 1) * present
-        sums = np.stack([x.sum(axis=1) for x in (recalls, f1s, precisions)], axis=1)
-        return sums / present.sum(axis=1, keepdims=True)
+    cells, where, counts = np.unique(
+        labels * num_classes + probabilities.argmax(axis=1),
+        return_inverse=True, return_counts=True,
+    )  # fmt: skip
+    by_class = class_counts(*np.divmod(cells, num_classes), num_classes)
+    members = counts
+    if groups is not None:
+        members = membership(checked_groups(groups, len(labels)))
+        members = members @ sparse.eye_array(len(cells), format="csr")[where]
 
     hits, of_class, as_class = (count[0] for count in by_class(counts[None]))
     present = of_class > 0
     either = np.where(present, of_class + as_class - hits, 0)
     with np.errstate(invalid="ignore"):
         precision, recall, overlap = hits / as_class, hits / of_class, hits / either
-    precision_ends = wilson(hits, as_class, confidence=confidence)
-    recall_ends = wilson(hits, of_class, confidence=confidence)
-    overlap_ends = wilson(hits, either, confidence=confidence)
+    worth = [as_class, of_class, either, np.array([len(labels)])]
+    if groups is not None:  # whole groups were drawn, not pictures
+        right, true, taken = by_class(members)
+        worth = [worth_of(right, n) for n in (taken, true, true + taken - right)]
+        worth.append(worth_of(np.c_[right.sum(axis=1)], np.c_[true.sum(axis=1)]))
+    shares = (precision, recall, overlap, np.array([hits.sum() / len(labels)]))
+    precision_ends, recall_ends, overlap_ends, accuracy_ends = (
+        wilson(share * n, n, confidence=confidence)
+        for share, n in zip(shares, worth, strict=True)
+    )
     f1, *f1_ends = (2 * share / (1 + share) for share in (overlap, *overlap_ends))
 
     low, high = bootstrap(
-        counts, means, confidence=confidence, replicates=replicates, seed=seed
-    )
+        members, lambda drawn: class_means(*by_class(drawn)),
+        confidence=confidence, replicates=replicates, seed=seed,
+    )  # fmt: skip
     # A class that was right in 5 of 5 pictures is right in every bootstrap sample, as
     # if it could not fail. Wilson knows better: 0.57 to 1. So an interval reaches at
     # least as far as the recalls' margins together, added like independent errors: the
     # root of the sum of squares (Zou and Donner, "Construction of confidence limits
     # about effect measures", Statistics in Medicine 2008).
-    mean = means(counts[None])[0]
+    mean = class_means(hits, of_class, as_class)
     below, above = recall - recall_ends[0], recall_ends[1] - recall
     low = np.minimum(low, mean - np.linalg.norm(below[present]) / present.sum())
     high = np.maximum(high, mean + np.linalg.norm(above[present]) / present.sum())
-    low, high = np.clip([low, high], 0, 1)
+    known = present.mean()
+    low, high = np.clip([low, high], 0, 1) * known + [[0], [1 - known]]
 
     n = len(labels)
-    accuracy_ends = wilson(hits.sum(), n, confidence=confidence)
     rows = [
-        [hits.sum() / n, *accuracy_ends, n],
+        [hits.sum() / n, *np.ravel(accuracy_ends), n],
         [mean[0], low[0], high[0], n],
         [mean[1], low[1], high[1], n],
         [mean[2], low[2], high[2], n],
@@ -137,6 +140,30 @@ def scores(
         index=pd.MultiIndex.from_tuples(index, names=["class", "score"]),
         columns=["value", "low", "high", "pictures"],
     ).astype({"pictures": "int64"})
+
+
+def class_counts(true, taken, num_classes):
+    """A function from counts of cells, (r, cells), to hits, pictures of and as a class.
+
+    A cell holds pictures of the class `true` that were taken for `taken`.
+    """
+    here, shape = np.arange(len(true)), (len(true), num_classes)
+    to_true, to_taken = (
+        sparse.csr_array((np.ones(len(here)), (here, classes)), shape)
+        for classes in (true, taken)
+    )
+    to_hit = sparse.diags_array(1.0 * (true == taken)) @ to_true
+    return lambda counts: (counts @ to_hit, counts @ to_true, counts @ to_taken)
+
+
+def class_means(hits, of_class, as_class):
+    """Macro recall, F1 and precision, shape (r, 3), of counts of shape (r, classes)."""
+    present = of_class > 0  # in a bootstrap sample a rare class may be missing
+    recalls = hits / np.maximum(of_class, 1)  # 0 where missing: adds nothing
+    f1s = 2 * hits / np.maximum(of_class + as_class, 1)
+    precisions = hits / np.maximum(as_class, 1) * present
+    sums = np.stack([x.sum(axis=-1) for x in (recalls, f1s, precisions)], axis=-1)
+    return sums / present.sum(axis=-1, keepdims=True)
 
 
 def confusion_matrix(labels, probabilities):
@@ -189,19 +216,7 @@ def top_losses(labels, probabilities, k=9):
 
 
 def checked(labels, probabilities):
-    """Returns labels (int64) and probabilities as arrays, or says what is wrong.
-
-    Args:
-        labels: int array-like of shape (n,).
-        probabilities: float array-like of shape (n, num_classes).
-
-    Returns:
-        The two as numpy arrays.
-
-    Raises:
-        ValueError: shapes, whole numbers, ranges or row sums are wrong, or a value is
-            not finite.
-    """
+    """Returns labels (int64) and probabilities as arrays, or says what is wrong."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2 or not len(probabilities):
         raise ValueError(
@@ -244,19 +259,32 @@ def checked(labels, probabilities):
     return labels.astype("int64"), probabilities
 
 
+def checked_groups(groups, n):
+    """Groups as an array of n, or an error that says what is wrong."""
+    groups = np.asarray(groups, dtype=object)
+    if groups.shape != (n,):
+        raise ValueError(
+            "`groups` names the patient, animal or film of each picture, shape "
+            f"({n},), such as table['group']. Received: shape {groups.shape}"
+        )
+    return groups
+
+
+def column(table, groups):
+    """The column of a table that says which group a picture is of, None for none."""
+    if groups is not None and (
+        not isinstance(groups, str) or groups not in table.columns
+    ):
+        raise ValueError(
+            "`groups` names a column of the table, such as 'group'; "
+            "evaluation.predict(..., columns=['group']) takes it along. Received: "
+            f"groups={groups!r}, not among {[str(c) for c in table.columns][:10]}"
+        )
+    return None if groups is None else table[groups]
+
+
 def checked_names(class_names, num_classes):
-    """Returns the names of the classes, or says what is wrong with them.
-
-    Args:
-        class_names: sequence of str, or None for "class 0", "class 1", ...
-        num_classes: int.
-
-    Returns:
-        A list of `num_classes` str.
-
-    Raises:
-        ValueError: there are more or fewer of them, or two are alike.
-    """
+    """Returns a list of names, "class 0", ... for None, or says what is wrong."""
     if class_names is None:
         return [f"class {i}" for i in range(num_classes)]
     names = list(class_names)

@@ -59,8 +59,7 @@ class LayerRates(keras.optimizers.AdamW):
     """AdamW in which each variable moves at a share of the learning rate.
 
     Scaling gradients would change nothing, since Adam divides them by their size: what
-    is scaled is the step. (Weight decay is not: over a fine-tuning it takes away less
-    than a hundredth.)
+    is scaled is the step, and the weight decay with it.
 
     Attributes:
         shares: dict from a variable's path to its share, 1 where it has none; set
@@ -83,3 +82,11 @@ class LayerRates(keras.optimizers.AdamW):
         """
         share = self.in_order[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * share)
+
+    def _apply_weight_decay(self, variables):
+        """Keras' own takes the whole rate: 10 % of a weight in 10,000 steps."""
+        for variable in variables if self.weight_decay else ():
+            if self._use_weight_decay(variable):
+                share = self.in_order[self._get_variable_index(variable)]
+                decay = share * self.weight_decay * self.learning_rate
+                variable.assign(variable * (1 - keras.ops.cast(decay, variable.dtype)))

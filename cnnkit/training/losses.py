@@ -47,7 +47,9 @@ class SparseFocalCrossentropy(keras.losses.Loss):
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         right = ops.take_along_axis(y_pred, labels[:, None], axis=-1)[:, 0]
         right = ops.clip(right, keras.config.epsilon(), 1.0)
-        return ops.power(1 - right, self.gamma) * -ops.log(right)
+        # The gradient of 0 to a power under 1 is infinite, and NaN times log(1).
+        wrong = ops.maximum(1 - right, keras.config.epsilon())
+        return ops.power(wrong, self.gamma) * -ops.log(right)
 
     def get_config(self):
         """Returns what builds the loss again."""
