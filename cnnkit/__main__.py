@@ -47,8 +47,20 @@ def _parser():
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    layout = argparse.ArgumentParser(add_help=False)
+    layout.add_argument(
+        "--labels", choices=("first", "last", "name"),
+        help="what names the class: the outer folder, the folder that holds the "
+        "picture, or the file's name before its number (default: outer folders)",
+    )  # fmt: skip
+    layout.add_argument(
+        "--links", type=Path, metavar="DIR",
+        help="follow links to files and folders that lie in DIR",
+    )  # fmt: skip
+
     train_options = commands.add_parser(
         "train",
+        parents=[layout],
         help="train a classifier on a folder and write a report",
         description="Reads a folder with a subfolder of pictures for each class (or "
         "train/, val/, test/ of such), trains, and writes report, model, predictions.",
@@ -72,6 +84,10 @@ def _parser():
         "at most 224, or 96 where no ImageNet weights are at hand)",
     )  # fmt: skip
     train_options.add_argument(
+        "--groups", choices=("folder",),
+        help="keep the folders inside a class, such as patients, on one side each",
+    )  # fmt: skip
+    train_options.add_argument(
         "--seed", type=int, default=0, metavar="S",
         help="of the split and of training (default: 0)",
     )  # fmt: skip
@@ -87,6 +103,7 @@ def _parser():
 
     check_options = commands.add_parser(
         "check",
+        parents=[layout],
         help="say what is wrong with the pictures of a folder",
         description="Opens every file and says what would spoil training: damage, "
         "copies, leaks from training to test, dark or blurred pictures, small classes, "

@@ -33,7 +33,11 @@ def check(options):
         print(f"{len(back)} files are back in {str(options.folder)!r}")
         return 0
     findings = data.check(
-        options.folder, quarantine=options.quarantine, move=options.move
+        options.folder,
+        labels=options.labels,
+        links=options.links,
+        quarantine=options.quarantine,
+        move=options.move,
     )
     if options.table:
         data.save_findings(findings, options.table)

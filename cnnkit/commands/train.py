@@ -37,12 +37,15 @@ def train(options):
     from cnnkit.data.manifests import write_csv
     from cnnkit.training.phases import BROKEN_OFF
 
-    side = options.image_size or data.usual_side(options.folder)
+    side = options.image_size or data.usual_side(
+        options.folder, labels=options.labels, links=options.links
+    )
     use_weights = side >= SMALL and transfer.cached_widths("mobilenet")
     if options.image_size is None:
         side = min(side, LARGEST if use_weights else SMALL)
     photos = data.from_folder(
-        options.folder, image_size=side, seed=options.seed,
+        options.folder, image_size=side, seed=options.seed, labels=options.labels,
+        links=options.links, groups=options.groups,
         unreadable="skip" if options.skip_unreadable else "error",
     )  # fmt: skip
     out = options.resume or own_folder(options.out or Path("runs") / photos.source)
@@ -100,7 +103,7 @@ def _checked_folder(options):
     """The findings of the check; errors that cannot be passed over end the run."""
     from cnnkit.data import CODES, check
 
-    findings = check(options.folder)
+    findings = check(options.folder, labels=options.labels, links=options.links)
     errors = findings[findings["severity"] == "error"]
     unreadable = all(CODES[code].movable for code in errors["code"])  # as files are
     if len(errors) and not (options.skip_unreadable and unreadable):

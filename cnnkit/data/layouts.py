@@ -13,9 +13,9 @@ WORDS = {  # of the part folders, and of the column `split` of tables
 }
 # What people put before or behind such a word, which says no more.
 FILLERS = (
-    "the set sets data dataset datasets split splits part subset folder dir full all "
+    "the set sets data split splits part subset folder dir full all "
     "image images img imgs pic pics picture pictures photo photos sample samples file "
-    "files 用 の データ セット データセット 画像 写真 フォルダ フォルダー 集合 集 数据"
+    "files 用 の データ セット 画像 写真 フォルダ フォルダー 集合 集 数据"
 )
 # Folders of masks or boxes, beside the folder of the pictures that they are about.
 NOTES = set(
@@ -167,7 +167,8 @@ def place(names, layout, labels):
         if not mine:
             return None
         label, part = layout.classes[mine[-1]]
-        return label, part, "/".join(names[len(mine[-1]) : -1]) or None
+        inner = [n for n in names[len(mine[-1]) : -1] if n != mine[-1][-1]]
+        return label, part, "/".join(inner) or None
     starts = [folder for folder in on_way if folder in layout.starts]
     if not starts:
         return None

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from cnnkit import data
+from cnnkit.__main__ import main
 
 CLASSES = ("cat", "dog")
 
@@ -113,6 +114,13 @@ def test_folders_that_can_be_read_in_two_ways_are_refused_with_both(case, tmp_pa
     assert data.from_folder(tmp_path, labels="first").num_classes == number
     again = data.check(tmp_path, labels="first", verbose=False)
     assert not (again["severity"] == "error").any()
+
+
+def test_the_terminal_takes_the_same_answers(tmp_path, capsys):
+    make(tmp_path, *each("day1", "day2"))
+    assert main(["check", str(tmp_path)]) == 1
+    assert "labels='last'" in capsys.readouterr().out
+    assert main(["check", str(tmp_path), "--labels", "last"]) == 0
 
 
 def test_the_inner_folders_can_be_the_classes_and_the_outer_ones_groups(tmp_path):
