@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnkit.data import archives, assembly, folders, manifests
+from cnnkit.data import archives, assembly, folders, manifests, tables
+from cnnkit.data.arrays import from_arrays
 from cnnkit.data.reader import Reader
 
 LARGEST = assembly.LARGEST
@@ -124,12 +125,17 @@ def from_table(
 
     Args:
         table: pandas.DataFrame, or the path of a CSV file with a row of names on top.
-            A row a picture. A column `split` with train, val and test is kept as the
-            split of a folder is; where it is empty, it is decided.
+            A row a picture: its path, or a column for each of its pixels (label,
+            pixel0 to pixel783). A column `split` with train, val and test is kept as
+            the split of a folder is; where it is empty, it is decided.
         folder: str or path that the paths in the table start from. None is the
             folder of the CSV file, or the current one for a DataFrame.
-        path_column: str.
-        label_column: str; None takes "class" if there is such a column, else "label".
+        path_column: str; where there is no "path", the one column that is called
+            "image", "filename", "id" or the like is taken, and this is said. A path
+            that is no file stands for the one file in the folder that ends so, with
+            its suffix or without.
+        label_column: str; None takes "class" if there is such a column, else "label",
+            else the one that is called "target", "category" or the like.
         groups: str, the column of patients, cameras or sites that must each stay on
             one side of the split; None takes "group" if there is such a column.
         image_size: int, (height, width) or None, as for `from_folder`.
@@ -156,22 +162,42 @@ def from_table(
         ...                         groups="patient")
     """
     reader = Reader(image_size, grey, fit, background)
-    source, place = "table", Path.cwd()
+    source, place, read = "table", Path.cwd(), []
     if not isinstance(table, pd.DataFrame):
         path = Path(table).expanduser()
-        table, source, place = manifests.read_csv(path), path.stem, path.parent
+        (table, read), source, place = tables.read_csv(path), path.stem, path.parent
+    found = tables.drawn(table, path_column, label_column)
+    if found is not None:
+        return _from_pixels(
+            *found, reader, source=source, together=together, seed=seed,
+            previous=previous, groups=groups and table[groups],
+        )  # fmt: skip
     place = folders.existing(place if folder is None else folder)
-    files, class_names = manifests.checked(
-        table, place, path_column=path_column, label_column=label_column, groups=groups
-    )
+    files, class_names, taken = tables.checked(
+        table, place, path_column=path_column, label_column=label_column,
+        groups=groups, unreadable=unreadable,
+    )  # fmt: skip
     files, pixels, reader, notes = assembly.read(
         place, files, reader, unreadable=unreadable, memory_limit=memory_limit
     )
     folders.check_classes(files, class_names, place)
     return assembly.complete(
-        files, pixels, class_names, source=source, notes=notes,
+        files, pixels, class_names, source=source, notes=[*read, *taken, *notes],
         previous=manifests.load(previous), seed=seed, together=together, reader=reader,
     )  # fmt: skip
+
+
+def _from_pixels(pixels, labels, unused, reader, *, source, **options):
+    """Takes a table that has a pixel in each column, and says which side that means."""
+    side = pixels.shape[1]
+    if reader.image_size not in (None, (side, side)):
+        raise ValueError(
+            f"The pixels of the table are pictures of {side} x {side}: leave out "
+            f"image_size=. Received: image_size={reader.image_size}"
+        )
+    left_out = f"; left out: {folders.few(unused)}" if unused else ""
+    print(f"{source!r}: the pixels of each row were read as {side} x {side}{left_out}")
+    return from_arrays(pixels, labels, source=source, **options)
 
 
 def usual_side(folder, *, labels=None, links=None):

@@ -65,6 +65,14 @@ def _looks_written(text, encoding):
     return number > 0.7 * len(signs) >= 1.4 * touching and not TORN.search(text)
 
 
+def offers(content, found):
+    """The readings that a person may choose from, or all that there are."""
+    found = found if len(found) > 1 else ENCODINGS
+    known = {encoding: text_in(content, encoding) for encoding in found}
+    each = [f"encoding={e!r} reads {t[:30]!r}" for e, t in known.items() if t]
+    return ", ".join(each)
+
+
 def decoded(raw, encoding=None):
     """Names as text, and the encoding of those that are bytes.
 
@@ -82,11 +90,9 @@ def decoded(raw, encoding=None):
     odd = b"/".join(sorted(part for part in odd if not part.isascii()))
     found = readings(odd) if encoding is None else {encoding: text_in(odd, encoding)}
     if len(found) != 1 or None in found.values():
-        known = {e: text_in(odd, e) for e in (found if len(found) > 1 else ENCODINGS)}
-        each = [f"encoding={e!r} reads {t[:30]!r}" for e, t in known.items() if t]
         raise ValueError(
             "its names are not in UTF-8, and one cannot tell in what: choose with "
-            f"data.unpack(archive, encoding=...); {', '.join(each)}"
+            f"data.unpack(archive, encoding=...); {offers(odd, found)}"
         )
     (encoding,) = found
     return [n if type(n) is str else n.decode(encoding) for n in raw], encoding

@@ -1,6 +1,7 @@
 """The table of answers: one row a picture, from file name to probabilities."""
 
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -131,19 +132,52 @@ def arrays(table):
     if "label" not in table.columns or not columns:
         raise ValueError(
             "`table` must have the columns that `evaluation.predict` writes: 'label', "
-            f"and 'p(<class name>)' for each class. Received: {list(table.columns)}"
+            f"and 'p(<class name>)' for each class. Received: {[*table.columns][:10]}"
         )
-    number = {column[2:-1]: i for i, column in enumerate(columns)}
-    # In a CSV file a name such as "=1+1" has a ' before it, so that it is no formula.
-    number |= {f"'{name}": i for name, i in number.items() if f"'{name}" not in number}
-    labels = np.array([number.get(str(name), -1) for name in table["label"]], "int64")
-    if (labels < 0).any():
-        lost = table["label"].iloc[int(np.argmin(labels))]
+    names = [column[2:-1] for column in columns]
+    if isinstance(table["label"].dtype, pd.CategoricalDtype):  # as `predict` made it
+        known = {name: {i} for i, name in enumerate(names)}
+    else:
+        known = _as_read(names)
+    keys = [_key(label) for label in table["label"]]
+    lost = [key for key in keys if len(known.get(key, ())) != 1]
+    if lost:
+        several = [names[i] for i in sorted(known.get(lost[0], ()))]
+        why = f"which may be any of {several[:10]}" if several else "without one"
         raise ValueError(
-            "Each label needs its column of probabilities, 'p(<label>)'. "
-            f"Received: label {lost!r} without one"
+            "Each label needs its column of probabilities, 'p(<label>)'. Where reading "
+            "has changed labels, read the file with pd.read_csv(path, dtype={'label': "
+            f"str}}, keep_default_na=False). Received: label {lost[0]!r}, {why}"
         )
+    labels = np.array([min(known[key]) for key in keys], "int64")
     return labels, table[columns].to_numpy("float64")
+
+
+def _as_read(names):
+    """Which classes a label in a CSV file may mean: {label: positions of names}.
+
+    A name such as "=1+1" has a ' before it there, so that it is no formula. And pandas
+    makes numbers, truth values and NaN of texts such as "007", "True" and "None".
+    """
+    known = {}
+    for i, name in enumerate(names):
+        written = "'" * name.startswith(("=", "+", "-", "@", "\t", "\r", "'")) + name
+        cell = pd.DataFrame({"file": ["0"], "label": [written]}).to_csv(
+            index=False, lineterminator="\r\n"
+        )
+        parsed = pd.read_csv(StringIO(cell, newline=""))["label"][0]
+        for key in {written, _key(parsed)}:
+            known.setdefault(key, set()).add(i)
+    for i, name in enumerate(names):  # a file that was written without '
+        known.setdefault(name, {i})
+    return known
+
+
+def _key(label):
+    """A label that equals others like it: text, a number, or None for NaN."""
+    if isinstance(label, str):
+        return label
+    return None if pd.isna(label) else float(label)
 
 
 def _check_input(model, picture):
