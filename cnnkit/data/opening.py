@@ -148,8 +148,9 @@ def _guess(content):
     if start.startswith((b"<!doctype html", b"<html")):
         why = "it is an HTML page, not a picture (a download that failed?)"
         return "not_a_picture", why
-    if start.startswith(b"version https://git-lfs"):
-        return "other_format", "it only points to the picture; run `git lfs pull`"
+    if start.startswith((b"version https://git-lfs", b"/annex/objects/")):
+        why = "it only points to the picture: fetch it (git lfs pull, git annex get)"
+        return "other_format", why
     if content[:3] == b"II*" and int.from_bytes(content[4:8], "little") > len(content):
         return "truncated", "it is cut short"
     other = [words for mark, words in OTHER_STARTS.items() if content.startswith(mark)]
