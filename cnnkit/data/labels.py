@@ -48,7 +48,8 @@ def single(labels, paths, text):
     empty = [path for path, label in zip(paths, labels, strict=True) if not label]
     if empty or "" in paths:
         raise ValueError(
-            "Each row needs a path and a label: fill them in, or drop the row. "
+            "Each row needs a path and a label: fill them in, or drop the row (pandas "
+            "reads the texts NA and None as empty, unless keep_default_na=False). "
             f"Received: {paths.count('')} rows without a path, and no label for "
             f"{folders.few(empty)}"
         )

@@ -51,7 +51,7 @@ def text_in(content, encoding):
     """The text of bytes in an encoding, or None where they have none."""
     try:
         return content.decode(encoding)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, LookupError):  # or there is no such encoding
         return None
 
 

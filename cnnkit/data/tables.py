@@ -76,6 +76,12 @@ def read_csv(path):
             dtype={c: str for c in cells if not PIXEL.fullmatch(c)} if wide else str,
             keep_default_na=False,
         )
+        if not isinstance(table.index, pd.RangeIndex):  # rows longer than the first
+            if table.index.nlevels > 1 or (table.iloc[:, -1] != "").any():
+                raise pd.errors.ParserError(
+                    "rows have more values than there are names"
+                )
+            table = table.reset_index().iloc[:, :-1].set_axis(table.columns, axis=1)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(
             "A table is a CSV file with one row of names on top and as many values in "
@@ -167,16 +173,18 @@ def checked(table, folder, *, path_column, label_column, groups, unreadable):
         ValueError: as for `from_table`.
     """
     table, notes = table.reset_index(drop=True), []
-    for given in ("class", "label"):
-        label_column = label_column or (given if given in table else None)
-    label_column = label_column or _only([c for c in table if _plain(c) in LABELS])
+    if label_column is None:
+        usual = [c for c in ("class", "label") if c in table][:1]
+        usual = usual or [c for c in table if _plain(c) in LABELS]
+        label_column = usual[0] if len(usual) == 1 else None
+        if label_column not in (None, "class", "label"):
+            notes.append(f"the column {label_column!r} was taken for the classes")
     if path_column == "path" and "path" not in table:
         likely = [c for c in table if _plain(c) in PATHS and c != label_column]
         there = [c for c in likely if not _paths(table[c][:5], folder)[1]]
-        path_column = _only(likely) or _only(there) or path_column
+        for one in (there, likely):
+            path_column = one[0] if len(one) == 1 else path_column
         notes.append(f"the column {path_column!r} was taken for the paths")
-    if label_column not in (None, "class", "label"):
-        notes.append(f"the column {label_column!r} was taken for the classes")
     wanted = [path_column, label_column] + ([] if groups is None else [groups])
     missing = [column or "label" for column in wanted if column not in table]
     if missing or not len(table):
@@ -219,10 +227,6 @@ def checked(table, folder, *, path_column, label_column, groups, unreadable):
     if groups is not None:
         files["group"] = table[groups]
     return files, tuple(order), notes
-
-
-def _only(columns):
-    return columns[0] if len(columns) == 1 else None
 
 
 def _plain(column):

@@ -46,7 +46,8 @@ def main():
     from cnnkit import data
 
     through(data.load("digits").train)  # all is imported and started once here
-    data.from_arrays(np.zeros((9, 9, 9, 1), "u1"), np.arange(9) % 3, class_names="abc")
+    pixels = np.arange(729, dtype="uint16").astype("u1").reshape(9, 9, 9)
+    data.from_arrays(pixels, np.arange(9) % 3, class_names="abc")
 
     def decoded(path):
         with Image.open(path) as image:

@@ -72,6 +72,16 @@ def test_a_table_is_read_as_programs_write_it(
     )
 
 
+def test_rows_that_are_longer_than_the_first_are_not_shifted(place):
+    rows = [f"{path},{label}," for path, label in zip(paths(), LABELS, strict=True)]
+    (place / "t.csv").write_text("\n".join(["path,label", *rows]))
+    read = data.from_table(place / "t.csv")
+    assert read.manifest["path"].tolist() == paths()
+    (place / "t.csv").write_text("\n".join(["path,label", *[r + "ill" for r in rows]]))
+    with pytest.raises(ValueError, match="more values than there are names"):
+        data.from_table(place / "t.csv")
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "cp949", "cp1251"])
 def test_a_table_in_an_encoding_that_cannot_be_told_shows_its_readings(place, encoding):
     word = {"gb18030": "狗", "cp949": "고양이", "cp1251": "собака"}[encoding]
