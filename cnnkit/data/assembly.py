@@ -5,6 +5,7 @@ them end here.
 """
 
 import tempfile
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,7 +52,12 @@ def read(folder, files, reader, *, unreadable, memory_limit):
         reader = reader.sized(min(usual_side(paths), LARGEST))
     shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
     pixels = _empty_pixels(shape, memory_limit)
-    facts, reader = decoding.decode_all(paths, pixels, reader)
+    facts = decoding.decode_all(paths, pixels, reader)
+    if reader.white is None:
+        white, again = depth.one_scale(facts)
+        reader = replace(reader, white=white)
+        again = decoding.decode_all(paths, pixels, reader, again)
+        facts.update(again[["traits"]])
     bad = np.flatnonzero(facts["reason"].notna())
     notes = []
     if len(bad) and unreadable == "error":

@@ -1,7 +1,6 @@
 """From the bytes of picture files to pixels of one size, several files at a time."""
 
 import hashlib
-from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -148,24 +147,24 @@ def upright(content, reader, wanted, name):
         raise PictureError("truncated", reason) from error
 
 
-def decode_all(paths, pixels, reader):
+def decode_all(paths, pixels, reader, which=None):
     """Decodes files into `pixels`, several at a time, with progress on long work.
 
     Args:
         paths: list of n `pathlib.Path`.
         pixels: uint8 array of shape (n, height, width, channels), to be filled.
-        reader: `Reader` with a size. Where it does not say which value is white, one
-            scale is found that fits all files.
+        reader: `Reader` with a size.
+        which: positions of the files to decode, or None for all.
 
     Returns:
         pandas.DataFrame with a row for each file: content_hash (SHA-256 of the file,
-        hex), width, height (pixels of the file), traits (tuple of keys of `TRAITS`),
-        and reason, which says why a file cannot be read and is None for all others;
-        and the `Reader` with its `white`.
+        hex), the fields of `Picture` without its pixels, and reason, which says why a
+        file cannot be read and is None for all others.
     """
+    which = range(len(paths)) if which is None else which
 
-    def read(position):
-        digest, path = None, paths[position]
+    def read(i):
+        digest, path = None, paths[which[i]]
         try:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
@@ -175,18 +174,11 @@ def decode_all(paths, pixels, reader):
             return digest, 0, 0, (), 255, 255, "", reason
         except ValueError as error:
             return digest, 0, 0, (), 255, 255, "", str(error)
-        pixels[position] = picture.pixels
+        pixels[which[i]] = picture.pixels
         return digest, *picture[1:], None
 
     columns = ["content_hash", *Picture._fields[1:], "reason"]
-    facts = pd.DataFrame(list(in_threads(read, len(paths))), columns=columns)
-    if reader.white is None:
-        white, again = depth.one_scale(facts)
-        reader = replace(reader, white=white)
-        rows = in_threads(lambda i: read(again[i]), len(again))
-        for position, row in zip(again, rows, strict=True):
-            facts.at[position, "traits"] = row[columns.index("traits")]
-    return facts, reader
+    return pd.DataFrame(in_threads(read, len(which)), index=which, columns=columns)
 
 
 def _traits(image, name, bits, turned):
