@@ -124,7 +124,8 @@ def arrays(table):
         (n, num_classes), in the order of the table's rows and "p(...)" columns.
 
     Raises:
-        ValueError: a column is missing, or a label has no probability column.
+        ValueError: a column is missing, or a label has no probability column, or may
+            be any of several classes since reading made a number or NaN of it.
     """
     columns = [
         c for c in map(str, table.columns) if c.startswith("p(") and c[-1] == ")"
