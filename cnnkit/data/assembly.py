@@ -156,15 +156,7 @@ def usual_side(paths):
 
 
 def losses(facts, reader):
-    """Says in words what reading did to pictures that are not of the wanted form.
-
-    Args:
-        facts: table from `decoding.decode_all`, of the readable files.
-        reader: `Reader` with a size.
-
-    Returns:
-        A list of sentences, empty where each picture had the wanted form.
-    """
+    """Says in sentences what reading did to pictures of another form."""
     notes, traits = [], facts["traits"].explode().value_counts()
     (height, width), background = reader.image_size, reader.background
     aspect = facts["width"] / facts["height"] / (width / height)

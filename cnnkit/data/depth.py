@@ -99,8 +99,6 @@ def eight_bits(image, content, white):
     fits = fits if fits <= 1 else max(255, fits)
     white = white or fits or 255
     eight = np.rint(np.minimum(values * np.float32(255 / white), 255)).astype("uint8")
-    if values.ndim == 3 and values.shape[2] == 4:
-        eight[..., 3] = values[..., 3] >> 8  # transparency is never dim
     return Image.fromarray(eight), white, fits
 
 

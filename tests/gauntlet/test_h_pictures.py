@@ -295,10 +295,15 @@ def test_photos_of_telephones_are_read_whatever_follows_them(tmp_path):
         np.testing.assert_array_equal(seen[f"cat/{name}.jpg"], expected)
     found = data.check(tmp_path, verbose=False)
     assert "cat/film.jpg" in set(found.loc[found["code"] == "trailing_bytes", "path"])
-    halves = {"zeros": jpeg[:1500] + bytes(200_000), "cut": jpeg[:-3]}
+    small = b"\xff\xe1\x10\0Exif\0\0" + encoded(photo, "JPEG")[:4000].ljust(4086, b"\0")
+    small = small[:2000] + b"\xff\xd9" + small[2002:]  # a preview has an end, too
+    halves = {
+        "zeros": jpeg[:1500] + bytes(200_000), "cut": jpeg[:-3],
+        "preview": jpeg[:2] + small + jpeg[2:1500] + bytes(200_000),
+    }  # fmt: skip
     for name, content in halves.items():
         (tmp_path / "dog" / f"{name}.jpg").write_bytes(content)
-    with pytest.raises(ValueError, match="(?s)2 of 14 .*cut short"):
+    with pytest.raises(ValueError, match="(?s)3 of 15 .*cut short"):
         data.from_folder(tmp_path)
 
 
