@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnnkit.commands.check import check
 from cnnkit.commands.predict import predict
+from cnnkit.commands.starting import Lasting, open_streams
 from cnnkit.commands.train import train
 
 
@@ -24,6 +25,7 @@ def main(arguments=None):
         a picture could not be read, 2 when the command could not be carried out, 130
         when interrupted, 141 when the reader of the output went away.
     """
+    open_streams()
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up talk
     try:
@@ -33,11 +35,14 @@ def main(arguments=None):
     except BrokenPipeError:  # `cnnkit check FOLDER | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError) as error:
-        print(f"cnnkit: {error}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        text = getattr(error, "strerror", None) or error  # without its number
+        file = getattr(error, "filename", None)
+        text = f"{text}: {str(file)!r}" if file else text
+        print(f"cnnkit: {text}", file=Lasting(sys.stderr))
         return 2
     except KeyboardInterrupt:
-        print("\ncnnkit: stopped", file=sys.stderr)
+        print("\ncnnkit: stopped", file=Lasting(sys.stderr))
         return 130
 
 

@@ -16,6 +16,7 @@ def check(options):
         OSError: a file cannot be written or moved.
     """
     from cnnkit import data
+    from cnnkit.data.surroundings import check_place
 
     if options.codes:
         for code, about in data.CODES.items():
@@ -32,6 +33,16 @@ def check(options):
         back = data.restore(options.folder, options.quarantine)
         print(f"{len(back)} files are back in {str(options.folder)!r}")
         return 0
+    if options.table and options.table.suffix.lower() != ".csv":
+        raise ValueError(f"--table ends in .csv. Received: {str(options.table)!r}")
+    for name, path in (
+        ("--table", options.table),
+        ("--quarantine", options.quarantine),
+    ):
+        if path:  # before all pictures are read
+            check_place(
+                path / "plan.csv" if name == "--quarantine" else path, f"{name} "
+            )
     findings = data.check(
         options.folder,
         labels=options.labels,

@@ -3,17 +3,18 @@
 Keras is imported inside the functions, after `start_keras` has made it quiet.
 """
 
-import shlex
+import math
 import shutil
 from pathlib import Path
 
-from cnnkit.commands.starting import own_folder, start_keras
+from cnnkit.commands.starting import lasting_output, own_folder, quoted, start_keras
 
 TRAINING, TUNING = "training", "tuning"  # in the folder of a run, until it is finished
 SMALL = 96  # pixels; under that, and without weights, a small network learns best
 TUNING_EPOCHS = 4  # of a trial: 20 seconds hold a few, which have begun to learn
 
 
+@lasting_output()
 def train(options):
     """Checks a folder, tunes where asked to, trains, and writes report and model.
 
@@ -49,7 +50,7 @@ def train(options):
         unreadable="skip" if options.skip_unreadable else "error",
     )  # fmt: skip
     out = options.resume or own_folder(options.out or Path("runs") / photos.source)
-    again = f"add --resume {shlex.quote(str(out))} to go on"
+    again = f"add --resume {quoted(out)} to go on"
     print(f"run in {str(out)!r}; if it is killed, {again}")
     model, history, trials = _trained(photos, use_weights, options, out)
     model_file, names = out / "model.keras", photos.class_names
@@ -63,20 +64,24 @@ def train(options):
         model, photos, history, out / "report.html", findings=findings, trials=trials
     )
 
-    scores = evaluation.scores(*evaluation.arrays(table))
-    scores = scores.loc["all classes"]
+    scores = evaluation.scores(*evaluation.arrays(table)).loc["all classes"]
     value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
     alike = scores.loc["balanced accuracy", "value"]
+    untested = [repr(name) for name in names if name not in set(table["label"])]
+    shown = ", ".join(untested[:10]) + ", ..." * (len(untested) > 10)
+    warning = f"Not tested, for want of test pictures: {shown}.\n" if untested else ""
     stopped = history.params["stopped"] in BROKEN_OFF
     if not stopped:  # what is in these is in the model and in the report now
-        shutil.rmtree(out / TRAINING)
+        shutil.rmtree(out / TRAINING, ignore_errors=True)
         shutil.rmtree(out / TUNING, ignore_errors=True)
     print(
         f"\nOf {len(table)} test pictures, {value:.0%} are named correctly "
         f"(95 % interval {low:.0%} to {high:.0%}); "
-        f"where every class counts alike, {alike:.0%}.\n"
+        f"where every {'tested ' * bool(untested)}class counts alike, {alike:.0%}.\n"
+        f"{warning}"
         f"  report  {out / 'report.html'}\n"
-        f"  model   {model_file}\n  try it  cnnkit predict {model_file} PICTURE\n"
+        f"  model   {model_file}\n"
+        f"  try it  cnnkit predict {quoted(model_file)} PICTURE\n"
         f"  learn   open notebooks/exercises/00_five_lines.ipynb in JupyterLab"
         + (f"\n  stopped {again}" if stopped else "")
     )
@@ -84,10 +89,20 @@ def train(options):
 
 
 def _check(options):
-    if not options.minutes > 0:
-        raise ValueError(f"--minutes is above 0. Received: {options.minutes}")
-    if not options.tune >= 0:
-        raise ValueError(f"--tune is 0 or more minutes. Received: {options.tune}")
+    from cnnkit.data.surroundings import check_keras, check_place
+
+    side = options.image_size
+    ranges = {  # some would be found only when the pictures are read, or too late
+        "--minutes is above 0, and finite": 0 < options.minutes < math.inf,
+        "--tune is 0 or more minutes, and finite": 0 <= options.tune < math.inf,
+        "--image-size is 28 to 1024 pixels": side is None or 28 <= side <= 1024,
+        "--seed is 0 or above, below 2**32": 0 <= options.seed < 2**32,
+    }
+    for rule, kept in ranges.items():
+        if not kept:
+            name = rule.split()[0].strip("-").replace("-", "_")
+            raise ValueError(f"{rule}. Received: {getattr(options, name)}")
+    check_keras()
     other = options.out and options.resume
     if other and options.out.resolve() != options.resume.resolve():
         raise ValueError(
@@ -97,6 +112,8 @@ def _check(options):
     if options.resume and not (options.resume / TRAINING).is_dir():
         path = str(options.resume)
         raise ValueError(f"No unfinished run is there. Received: --resume {path!r}")
+    out = options.resume or options.out or Path("runs")
+    check_place(out / "model.keras", "--resume " if options.resume else "--out ")
 
 
 def _checked_folder(options):

@@ -10,6 +10,7 @@ from cnnkit.data import batching, display, writing
 from cnnkit.data.decoding import resize
 from cnnkit.data.reader import Reader, sides
 from cnnkit.data.split import PARTS, folds
+from cnnkit.data.surroundings import check_keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +225,7 @@ class ImageData:
             ValueError: the part is unknown or empty, `batch_size` is not positive,
                 or `augment` or `mix` is given for another part than "train".
         """
+        check_keras(trains=False)
         if batch_size < 1:
             raise ValueError(
                 f"`batch_size` counts pictures. Received: batch_size={batch_size!r}"

@@ -94,6 +94,7 @@ def training(model, history):
         "seconds": params.get("seconds"),
         "seed": params.get("seed"),
         "stopped": params.get("stopped"),
+        "advice": params.get("advice"),
         "curves": curves,
     }
 

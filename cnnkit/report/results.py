@@ -54,6 +54,7 @@ def result(model, photos, part, table, rows):
         "leaked": _leaked(photos, part),
         "right": int(np.trace(matrix)),
         "unequal": unequal,
+        "untested": [photos.class_names[i] for i in np.flatnonzero(counts == 0)],
         "of_100": _of_100(first["value"]),
         "least": math.floor(100 * first["low"]),
         "most": math.ceil(100 * first["high"]),

@@ -10,6 +10,7 @@ import markupsafe
 import cnnkit
 from cnnkit import evaluation, saving
 from cnnkit.data.display import readable, template_environment
+from cnnkit.data.surroundings import check_place
 from cnnkit.report import facts, trust
 from cnnkit.report.results import result
 
@@ -103,12 +104,14 @@ def checked_path(path, suffixes, overwrite):
     Raises:
         ValueError: it ends in another way.
         FileExistsError: there is a file that cnnkit did not write.
+        OSError: nothing can be written there.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     if path.suffix not in suffixes:
         raise ValueError(
             f"`path` must end in {' or '.join(suffixes)}. Received: path={str(path)!r}"
         )
+    check_place(path, "path=")
     if path.exists() and not overwrite and not _is_report(path):
         raise FileExistsError(
             "A file of this name exists, and it is not a report of cnnkit. Choose "

@@ -18,6 +18,7 @@ import zipfile
 
 import numpy as np
 
+from cnnkit.data.surroundings import say
 from cnnkit.saving import replacing
 from cnnkit.training import fingerprint
 
@@ -224,7 +225,7 @@ class Phase:
                 damaged.append((path, error))
                 continue
             for bad, _ in damaged:
-                print(f"{bad.name} is damaged: {path.name}, saved before it, is used.")
+                say(f"{bad.name} is damaged: {path.name}, saved before it, is used.")
                 bad.unlink(missing_ok=True)
             self._compare(found["made_of"])
             return found
@@ -244,7 +245,7 @@ class Phase:
             )
         if self.run.verbose:
             for line in fingerprint.other_versions(old, self.run.made_of):
-                print(line)
+                say(line)
 
 
 def _pack(value, arrays, numbers):

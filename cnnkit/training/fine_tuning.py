@@ -125,7 +125,7 @@ def fine_tune(
         if is_free:
             saved = run and run.phase("all-layers")
             done = [phase("all layers", saved, recipe, course, epochs)]
-            return join(done, course, verbose, seed)
+            return join(done, course, verbose, seed, data.num_classes)
         saved = run and run.phase("head")
         course.start -= run.seconds_before if run else 0
         for_head = course.part(HEAD_SHARE)
@@ -154,7 +154,7 @@ def fine_tune(
         if len(done) > 1:  # a file of the model names no optimizer of ours
             optimizer = keras.optimizers.AdamW(learning_rate, weight_decay)
             model.compile(optimizer, loss=recipe.loss, metrics=["accuracy"])
-        return join(done, course, verbose, seed)
+        return join(done, course, verbose, seed, data.num_classes)
 
 
 def _checked_stages(unfreeze, lowest_rate):

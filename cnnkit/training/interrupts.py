@@ -12,7 +12,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Listening:
-    """Makes SIGTERM an exception, like Ctrl-C, and holds both back during a save.
+    """Makes SIGTERM and SIGHUP exceptions, like Ctrl-C; holds all back during a save.
 
     Handlers are set in the main thread alone, where Python allows it, only where nobody
     else has set one, and taken back at the end of the context.
@@ -27,6 +27,8 @@ class Listening:
                 signal.SIGINT: signal.default_int_handler,
                 signal.SIGTERM: signal.SIG_DFL,
             }
+            if hasattr(signal, "SIGHUP"):  # the terminal was closed; not on Windows
+                usual[signal.SIGHUP] = signal.SIG_DFL
             for number, handler in usual.items():
                 if signal.getsignal(number) is handler:
                     self._before[number] = handler
@@ -50,9 +52,12 @@ class Listening:
                 self._stop(self._waiting, None)
 
     def _stop(self, number, _):
+        if number == getattr(signal, "SIGHUP", None):  # the shell and the system
+            signal.signal(number, signal.SIG_IGN)  # send one each: results come first
+            self._before.pop(number, None)
         self._waiting = number if self._held else None
         if not self._held:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 @contextlib.contextmanager

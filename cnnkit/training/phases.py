@@ -4,11 +4,13 @@
 """
 
 import contextlib
+import math
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from cnnkit.data.surroundings import say
 from cnnkit.training import compiled, precision
 from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.layer_rates import LayerRates
@@ -152,6 +154,7 @@ def train_phase(
                     "phases": [(name, len(history.epoch))],
                     "best_epoch": None if best.epoch is None else best.epoch + 1,
                     "stopped": stopped or best.why or _ended(clock, history, epochs),
+                    "learning_rate": recipe.learning_rate,
                 }
                 if saved and stopped:
                     saver.how_to_go_on()
@@ -171,13 +174,14 @@ def _by_whom(stop):
 def _ended(clock, history, epochs):
     """Says why a run is over, and what was given up to end in time."""
     if not clock.time_is_up:
-        return "all epochs done"
+        done = len(history.epoch) == epochs
+        return "all epochs done" if done else "one of the callbacks ended it"
     if epochs is None:
         return "the time was up"
     return f"the time was up after {len(history.epoch)} of {epochs} epochs"
 
 
-def join(phases, course, verbose, seed):
+def join(phases, course, verbose, seed, num_classes):
     """Joins the histories of all phases into one, with the facts of the whole run.
 
     Args:
@@ -185,6 +189,7 @@ def join(phases, course, verbose, seed):
         course: `Course` of the whole run.
         verbose: 0 or 1, whether to print what came out.
         seed: int, of the run.
+        num_classes: int.
 
     Returns:
         The last History, now of the whole run.
@@ -205,15 +210,48 @@ def join(phases, course, verbose, seed):
         "seed": seed,
         "seconds": round(course.elapsed(), 1),
     }
+    if (advice := _advice(history, num_classes)) is not None:
+        history.params["advice"] = advice
     if verbose and best_epoch:
-        print(
+        say(
             f"Done after {course.elapsed():.0f} s ({history.params['stopped']}). The "
             f"weights are those of epoch {best_epoch} of {num_epochs}: validation "
             f"accuracy {history.history['val_accuracy'][best_epoch - 1]:.1%}"
         )
     elif verbose:
-        print(
+        say(
             f"No epoch was finished ({history.params['stopped']}): the model is as it "
-            "was, or has seen part of the pictures once. Give it more time."
+            "was, or has seen part of the pictures once."
         )
+    if verbose and advice:
+        say(advice)
     return history
+
+
+def _advice(history, num_classes):
+    """What would help a run that has learnt nothing, by what has happened, or None."""
+    losses, guessing = history.history.get("loss", []), math.log(num_classes)
+    worst = max(losses, default=0.0, key=lambda loss: loss if loss < math.inf else 1e99)
+    valid = filter(math.isfinite, history.history.get("val_loss", ()))
+    no_better = losses and min(valid, default=math.inf) > guessing
+    rate = history.params.get("learning_rate", math.nan)
+    lower = f"Try learning_rate={min(rate / 10, 0.01):.2g} instead of {rate:.2g}"
+    if not math.isfinite(worst) or (no_better and worst > 10 * guessing):
+        return (
+            f"The loss became {worst:.3g}, where guessing gives {guessing:.2f}: the "
+            f"steps were too long. {lower}; training.find_learning_rate measures one."
+        )
+    if history.params["stopped"] in BROKEN_OFF:
+        return None
+    if no_better and min(losses) < guessing / 2:
+        return (
+            "What was learnt of the training pictures does not hold for those of the "
+            f"validation. {lower}, more pictures, or `augment`."
+        )
+    if no_better:
+        return (
+            "Nothing is learnt so far: guessing has a validation loss of "
+            f"{guessing:.2f} as well. Train longer; training.preflight looks for other "
+            "reasons."
+        )
+    return None if losses else "Give it more minutes, or take smaller pictures."

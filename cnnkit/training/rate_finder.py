@@ -13,6 +13,7 @@ import numpy as np
 import pandas
 from scipy.signal import savgol_filter
 
+from cnnkit.data.surroundings import say
 from cnnkit.training.trial import (
     Trial,
     check_graph,
@@ -98,7 +99,7 @@ def find_learning_rate(
         word = (
             "No suggestion" if suggestion is None else f"Suggestion: {suggestion:.1e}"
         )
-        print(f"{word}, since {why} ({len(table)} steps; {stopped})")
+        say(f"{word}, since {why} ({len(table)} steps; {stopped})")
     return table
 
 

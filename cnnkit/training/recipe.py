@@ -6,6 +6,11 @@ learning rate that rises to its peak and falls to zero, so that a run ends on ca
 weights whether it lasts for a number of epochs or of minutes (`schedules.OneCycle`).
 """
 
+import math
+
+import keras
+
+from cnnkit.data.surroundings import check_keras
 from cnnkit.training import precision as precisions
 from cnnkit.training import resuming
 from cnnkit.training.interrupts import memory_for
@@ -17,6 +22,13 @@ from cnnkit.training.watch import Course
 # optimizer: (peak learning rate for random weights, weight decay)
 OPTIMIZERS = {"adamw": (3e-3, 0.02), "sgd": (0.1, 5e-4), "muon": (1e-2, 0.02)}
 SCRATCH_RATE, _ = OPTIMIZERS["adamw"]
+RATE = "the rate of each step comes from learning_rate= and schedule=, whatever it sets"
+DONE_OTHERWISE = {
+    keras.callbacks.LearningRateScheduler: RATE,
+    keras.callbacks.ReduceLROnPlateau: RATE,
+    keras.callbacks.BackupAndRestore: "resume= saves a run and goes on with it",
+    keras.callbacks.SwapEMAWeights: "ema= averages the weights",
+}
 
 
 def fit(
@@ -101,7 +113,8 @@ def fit(
             the training loss, such as `data.balance.class_weights(photos)`.
         loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras
             loss for integer labels.
-        callbacks: sequence of `keras.callbacks.Callback` of yours, called after ours.
+        callbacks: sequence of `keras.callbacks.Callback` of yours, called after ours;
+            none that would do again, otherwise, what an argument here does.
         resume: str or path of a folder in which the run is saved after each epoch, or
             None. The same call goes on from there, in another process as well, after
             a crash, SIGTERM or Ctrl-C, and ends with the weights and the history of a
@@ -118,7 +131,8 @@ def fit(
     Returns:
         A `keras.callbacks.History` with loss, accuracy, val_loss, val_accuracy and
         learning_rate for each epoch. Its `params` say also: phases (name and number
-        of epochs), best_epoch (from 1), seconds, stopped (why), precision.
+        of epochs), best_epoch (from 1), seconds, stopped (why), precision, and advice
+        where nothing was learnt.
 
     Raises:
         ValueError: neither `epochs` nor `minutes`, an argument out of its range, a
@@ -149,7 +163,7 @@ def fit(
         ema=ema,
         clip=clip,
         precision=precisions.choose(model, precision),
-        callbacks=tuple(callbacks),
+        callbacks=_checked_callbacks(callbacks),
     )
     _check_numbers(recipe)
     course = Course(minutes)
@@ -177,7 +191,7 @@ def fit(
         phase = train_phase(
             "all layers", model, train, valid, recipe, course, epochs, saved=saved
         )
-    history = join([phase], course, verbose, seed)
+    history = join([phase], course, verbose, seed, data.num_classes)
     history.params["precision"] = recipe.precision
     return history
 
@@ -194,13 +208,16 @@ def check(model, data, epochs, minutes):
     Raises:
         ValueError: model, pictures and duration do not fit; the message says how.
     """
+    check_keras()
     if epochs is None and minutes is None:
         raise ValueError(
             "Say how long to train: epochs=10, or minutes=2. Received: neither"
         )
     for name, value in (("epochs", epochs), ("minutes", minutes)):
-        if value is not None and not value > 0:
-            raise ValueError(f"`{name}` is above 0. Received: {name}={value!r}")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(
+                f"`{name}` is above 0, and finite. Received: {name}={value!r}"
+            )
     if not hasattr(data, "batches"):
         raise ValueError(
             "`data` is an ImageData, from data.from_folder, data.from_arrays or "
@@ -234,6 +251,27 @@ def _one_of(table, name, value):
             f"`{name}` is one of {tuple(table)}. Received: {name}={value!r}"
         )
     return table[value]
+
+
+def _checked_callbacks(callbacks):
+    """A tuple of them, without such as `fit` would overrule or break."""
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = (callbacks,)
+    for callback in callbacks:
+        for kind, instead in DONE_OTHERWISE.items():
+            if isinstance(callback, kind):
+                raise ValueError(
+                    f"Leave out the callback {kind.__name__}: {instead}. Received: "
+                    f"callbacks with {type(callback).__name__}"
+                )
+        if getattr(callback, "restore_best_weights", False):  # of EarlyStopping
+            if callback.monitor != "val_loss":
+                raise ValueError(
+                    "The weights that are left are those of the lowest validation "
+                    "loss: leave restore_best_weights away. Received: EarlyStopping "
+                    f"with monitor={callback.monitor!r}"
+                )
+    return tuple(callbacks)
 
 
 def _check_numbers(recipe):

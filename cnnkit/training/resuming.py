@@ -11,6 +11,7 @@ import warnings
 import keras
 from keras import ops
 
+from cnnkit.data.surroundings import say
 from cnnkit.training import checkpoint, fingerprint
 
 
@@ -88,12 +89,12 @@ class Saver(keras.callbacks.Callback):
         self._put_back(found)
         folder, epoch = str(self.phase.run.folder), self.phase.epoch
         if self.told and found["is_done"]:
-            print(
+            say(
                 f"The run in {folder!r} came to its end before: nothing is trained "
                 "again. For a new run take another folder."
             )
         elif self.told and epoch:
-            print(f"Going on after epoch {epoch}, as saved in {folder!r}.")
+            say(f"Going on after epoch {epoch}, as saved in {folder!r}.")
         return not found["stop"]
 
     def save(self, epoch, *, stop):
@@ -131,7 +132,7 @@ class Saver(keras.callbacks.Callback):
     def how_to_go_on(self):
         """Says in a line what is saved, after an interrupt."""
         if self.told:
-            print(
+            say(
                 f"Saved up to epoch {self.phase.epoch} in "
                 f"{str(self.phase.run.folder)!r}: the same call goes on from there."
             )

@@ -6,6 +6,8 @@ import time
 import keras
 import numpy as np
 
+from cnnkit.data.surroundings import say
+
 
 class Course:
     """A run's way from 0 to 1: by steps, by minutes, or by whichever is further.
@@ -234,7 +236,7 @@ class Report(keras.callbacks.Callback):
 
     def _tell(self, text):
         self.told_time = time.monotonic()
-        print(f"{self.phase}, epoch {self.epoch:3}: {text}{self._left()}", flush=True)
+        say(f"{self.phase}, epoch {self.epoch:3}: {text}{self._left()}")
 
     def _left(self):
         share, elapsed = self.course.share(), self.course.elapsed()

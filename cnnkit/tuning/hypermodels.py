@@ -1,5 +1,6 @@
 """What a search turns: one space for the model, any number for its training."""
 
+import keras
 import keras_tuner
 
 from cnnkit import training
@@ -42,7 +43,7 @@ class Together(keras_tuner.HyperModel):
 
     def build(self, hp):  # noqa: D102
         self.settings(hp)  # so that the names of all are known
-        return self.model_space(hp)
+        return returned(self.model_space(hp), keras.Model, "a model")
 
     def settings(self, hp):
         """Returns the settings of all spaces.
@@ -53,7 +54,10 @@ class Together(keras_tuner.HyperModel):
         Returns:
             A dict of arguments of `training.fit`.
         """
-        return {k: v for space in self.spaces for k, v in space(hp).items()}
+        all_of_them = {}
+        for space in self.spaces:
+            all_of_them |= returned(space(hp), dict, "a dict of settings")
+        return all_of_them
 
     def fit(
         self, hp, model, data, *,
@@ -80,3 +84,13 @@ class Together(keras_tuner.HyperModel):
             return training.fit(model, data, **options)
         train, valid = data.batches("train", seed=seed), data.batches("valid")
         return model.fit(train, validation_data=valid, shuffle=False, **options)
+
+
+def returned(value, kind, wanted):
+    """What a space returned, if it is of the kind that it should be."""
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"A space returns {wanted}: is its last line `return ...`? "
+            f"Received: a space that returned {value!r}"
+        )
+    return value

@@ -2,6 +2,7 @@
 
 import sys
 
+from cnnkit.data.surroundings import say
 from cnnkit.tuning.results import trials
 
 SHOWN = 8  # rows of the live table
@@ -27,10 +28,10 @@ class Progress:
             damaged: list of `pathlib.Path`, files that were set aside.
         """
         for path in damaged:  # never silent: a trial is lost
-            print(f"A trial could not be read and is run again: see {path.name!r}")
+            say(f"A trial could not be read and is run again: see {path.name!r}")
         if self.verbose and (done := len(self.oracle.end_order)):
             folder = self.tuner.folder.name
-            print(f"Going on after {done} finished trials in {folder!r}")
+            say(f"Going on after {done} finished trials in {folder!r}")
 
     def __call__(self, trial):
         """Tells of a trial that has ended.
@@ -45,17 +46,17 @@ class Progress:
         if not self.verbose:
             return
         if trial.status == "FAILED":
-            print(f"trial {trial.trial_id} failed: {trial.message}")
+            say(f"trial {trial.trial_id} failed: {trial.message}")
         line = f"trial {trial.trial_id}: {self._in_words(trial)}; {self._best()}"
         if _in_notebook():
             self._show(line + self._left())
         elif trial.status == "COMPLETED":
-            print(line + self._left(), flush=True)
+            say(line + self._left())
 
     def stopped(self):
         """Says how to go on after an interrupt."""
         if self.verbose:
-            print(
+            say(
                 f"You stopped it after {len(self.oracle.end_order)} trials: the same "
                 "call goes on from there."
             )
@@ -63,7 +64,7 @@ class Progress:
     def ended(self):
         """Says what came out."""
         if self.verbose:
-            print(f"{len(self.oracle.end_order)} trials done: {self._best()}")
+            say(f"{len(self.oracle.end_order)} trials done: {self._best()}")
 
     def _in_words(self, trial):
         seconds = self.oracle.seconds[trial.trial_id]

@@ -2,6 +2,7 @@
 
 import time
 
+import keras
 import keras_tuner
 import numpy as np
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from cnnkit.training import checkpoint
 from cnnkit.training.watch import Course
 from cnnkit.tuning import oracles, runs
+from cnnkit.tuning.hypermodels import returned
 from cnnkit.tuning.reuse import Models
 
 BEST = 10  # trials whose weights are kept
@@ -41,7 +43,8 @@ class Search(keras_tuner.Tuner):
             directory=str(folder.parent), project_name=folder.name,
         )  # fmt: skip
         oracle.verbose = 0
-        if runs.trains_itself(hypermodel, hypermodel.build(oracle.get_space())):
+        model = hypermodel.build(oracle.get_space())
+        if runs.trains_itself(hypermodel, returned(model, keras.Model, "a model")):
             oracle.picks_by = oracle.objective.name
         self.picks_by = oracle.picks_by
 
