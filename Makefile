@@ -3,6 +3,7 @@
 # make lessons rebuild the lessons whose source changed
 # make lab     open the lessons in JupyterLab
 # make gauntlet  trainings and searches killed at random moments, to end as in one go
+# make anywhere  the tests as other machines would run them (hours; see the script)
 # make bench   measurements that take long (CNNKIT_DATA and KERAS_HOME name the data)
 
 IMAGES ?= data/signs
@@ -15,10 +16,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 ENV := .venv
 BIN := $(ENV)/bin
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=240 \
-	--nbval-kernel-startup-timeout=120
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
+	--nbval-kernel-startup-timeout=600
 
-.PHONY: tour test lint unit lessons lessons-test lab gauntlet bench clean
+.PHONY: tour test lint unit lessons lessons-test lab gauntlet anywhere bench clean
 .DEFAULT_GOAL := tour
 
 tour: $(ENV)/ready
@@ -33,6 +34,8 @@ lint: $(ENV)/ready
 unit: $(ENV)/ready
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
+lessons-test: export IPYTHONDIR = $(CURDIR)/$(ENV)/ipython
+lessons-test: export JUPYTER_RUNTIME_DIR = $(IPYTHONDIR)
 lessons-test: $(ENV)/ready
 	CNNKIT_STRICT=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(NBVAL) notebooks/*.ipynb
 
@@ -48,12 +51,18 @@ gauntlet: $(ENV)/ready
 	$(BIN)/python tests/gauntlet/search_kills.py 20
 	$(BIN)/python tests/gauntlet/search_memory.py
 
+anywhere: $(ENV)/ready
+	$(BIN)/python tests/anywhere.py
+
 bench: $(ENV)/ready
 	for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 $(ENV)/ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "cnnkit needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python cannot make an environment, as it lacks venv or ensurepip."; \
+		echo "On Debian and Ubuntu: sudo apt install $(notdir $(PYTHON))-venv"; exit 1; }
 	$(PYTHON) -m venv $(ENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--editable '.[notebooks,tests]' --constraint constraints.txt
