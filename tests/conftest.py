@@ -1,7 +1,15 @@
 import gc
+import os
 import sys
+import tempfile
+import time
+from types import SimpleNamespace
 
 import pytest
+
+# Notebooks write to the home of the user, who may have none that can be written.
+_home = tempfile.TemporaryDirectory()  # gone when the tests are
+os.environ |= dict.fromkeys(("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"), _home.name)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -20,6 +28,26 @@ def same_weights_each_time():
     """Random weights follow from one seed, so that no test passes by luck."""
     if "keras" in sys.modules:  # some tests look at what a fresh start imports
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of trainings and searches: each look at it moves it by 20 ms.
+
+    So minutes end after the same steps on a fast and on a busy machine.
+    """
+    from cnnkit.training import checkpoint, watch
+    from cnnkit.tuning import oracles
+
+    def monotonic():
+        clock.now += 0.02
+        return clock.now
+
+    clock = SimpleNamespace(now=0.0)
+    moved = SimpleNamespace(**vars(time) | {"monotonic": monotonic})
+    for module in (checkpoint, oracles, watch):
+        monkeypatch.setattr(module, "time", moved)
+    return clock
 
 
 @pytest.fixture

@@ -126,7 +126,6 @@ def python(*arguments):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
     )
 
 

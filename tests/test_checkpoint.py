@@ -117,7 +117,7 @@ def test_e16_e17_a_folder_in_use_is_refused_until_its_owner_is_dead(tmp_path, ma
         with pytest.raises(RuntimeError, match=f"process {os.getpid()} on .* since"):
             Run(tmp_path, made_of)
     hold = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); "
-    hold += "print(flush=True); time.sleep(60)"
+    hold += "print(flush=True); time.sleep(600)"
     command = [sys.executable, "-c", hold, str(tmp_path / checkpoint.LOCK)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         other.stdout.readline()

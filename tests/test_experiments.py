@@ -26,7 +26,7 @@ def digits():
     )
 
 
-def test_the_table_has_what_was_measured_and_intervals_of_scipy(digits, capsys):
+def test_the_table_has_what_was_measured_and_intervals_of_scipy(digits, capsys, clock):
     table = experiments.compare_families(digits, TINY, minutes=0.06, seeds=(0, 1))
     assert list(table.index) == list(TINY)
     row = table.iloc[0]
@@ -44,12 +44,13 @@ def test_the_table_has_what_was_measured_and_intervals_of_scipy(digits, capsys):
     assert row["low"] < row["accuracy"] < row["high"] or row["accuracy"] == 1
     assert row["epochs"] >= 1 and row["spread"] >= 0
     assert (table[["ms_1", "ms_32", "train_ms"]] > 0).all(axis=None)
-    assert (table["ms_32"] < table["ms_1"]).all()  # together is cheaper than alone
     said = capsys.readouterr().out
     assert all(name in said for name in TINY)
 
 
-def test_stopping_it_leaves_the_families_that_were_done(digits, monkeypatch, capsys):
+def test_stopping_it_leaves_the_families_that_were_done(
+    digits, monkeypatch, capsys, clock
+):
     whole_fit, fits = keras.Model.fit, []
 
     def fit(self, *arguments, **options):
@@ -95,7 +96,7 @@ def bases():
 
 
 def test_backbones_are_compared_by_heads_that_share_their_features(
-    digits, bases, monkeypatch
+    digits, bases, monkeypatch, clock
 ):
     whole, passes = keras.Model.predict_on_batch, []
 

@@ -1,6 +1,5 @@
 """What the figures of activations, flattening and geometry show is what Keras does."""
 
-import time
 import warnings
 
 import numpy as np
@@ -262,26 +261,3 @@ def test_geometries_that_do_not_exist_are_refused():
         explorer.convolution_geometry(4, 3, dilation=2)
     both = explorer.convolution_geometry(9, 3, stride=2, dilation=2)
     assert "not both" in both.texts[-1].get_text() + both.texts[0].get_text()
-
-
-MAPS = RNG.normal(0, 1, (8, 8, 49))  # of 64 pixels, halved three times
-VIEWS = {
-    "show": lambda: explorer.show(MAPS[..., 0]),
-    "activation_step": lambda: explorer.activation_step(
-        MAPS.reshape(56, 56), row=9, column=9
-    ),
-    "flatten_map": lambda: explorer.flatten_map(MAPS, MAPS.ravel()),
-    "convolution_geometry": lambda: explorer.convolution_geometry(
-        16, 3, padding="same"
-    ),
-}
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_view_is_drawn_anew_within_a_third_of_a_second(view):
-    seconds = []
-    for _ in range(3):
-        start = time.process_time()
-        plots.png(VIEWS[view](), dpi=100)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.3

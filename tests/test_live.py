@@ -122,7 +122,7 @@ def test_a_real_notebook_keeps_one_figure_and_shows_the_last_epoch():
             "kernelspec": {"name": "python3", "display_name": "", "language": ""}
         },
     )
-    NotebookClient(book, timeout=60).execute()
+    NotebookClient(book).execute()
     trained, told = book.cells
     assert [o.output_type for o in trained.outputs] == ["display_data"]
     assert "image/png" in trained.outputs[0].data

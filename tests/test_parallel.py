@@ -109,14 +109,13 @@ def test_a_worker_of_a_chief_is_killed_and_its_trial_is_not_lost(tmp_path):
         )  # fmt: skip
 
     chief, *workers = [start(name) for name in ("chief", "tuner0", "tuner1")]
-    end = time.monotonic() + 90
-    while not list(folder.glob("trial_0002.json")) and time.monotonic() < end:
+    while not list(folder.glob("trial_0002.json")) and chief.poll() is None:
         time.sleep(0.05)
     workers[0].kill()  # in the middle of a trial, most likely
     workers[0].wait()
     again = start("tuner0")
     for process in (again, workers[1], chief):
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate()
         assert process.returncode == 0, said
     tuner = tuning.search(
         slow,

@@ -386,7 +386,7 @@ def test_a_notebook_shows_each_figure_once():
             "kernelspec": {"name": "python3", "display_name": "", "language": ""}
         },
     )
-    NotebookClient(notebook, timeout=60).execute()
+    NotebookClient(notebook).execute()
     pictures = [
         [output for output in cell.outputs if "image/png" in output.get("data", {})]
         for cell in notebook.cells

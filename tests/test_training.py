@@ -2,7 +2,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import keras
@@ -92,18 +91,18 @@ def test_fit_is_the_plain_keras_that_its_docstring_shows(digits, optimizer):
     ours = small()
     steps = 2 * len(digits.train)
     if optimizer == "adamw":
-        options = {}
-        theirs = keras.optimizers.AdamW(OneCycle(3e-3, steps), weight_decay=0.02)
+        options = {"weight_decay": 1.0}
+        theirs = keras.optimizers.AdamW(OneCycle(3e-3, steps), weight_decay=1.0)
     elif optimizer == "muon":
-        options = {"weight_decay": 0.1}
-        theirs = training.Muon(OneCycle(1e-2, steps), weight_decay=0.1)
+        options = {"weight_decay": 1.0}
+        theirs = training.Muon(OneCycle(1e-2, steps), weight_decay=1.0)
     else:
         options = {
-            "learning_rate": 0.05, "weight_decay": 1e-3, "schedule": "cosine",
+            "learning_rate": 0.05, "weight_decay": 0.1, "schedule": "cosine",
             "clip": 0.5,
         }  # fmt: skip
         theirs = keras.optimizers.SGD(
-            Cosine(0.05, steps), 0.9, True, weight_decay=1e-3, global_clipnorm=0.5
+            Cosine(0.05, steps), 0.9, True, weight_decay=0.1, global_clipnorm=0.5
         )
     training.fit(
         ours, digits, epochs=2, optimizer=optimizer, patience=9, verbose=0,
@@ -113,11 +112,13 @@ def test_fit_is_the_plain_keras_that_its_docstring_shows(digits, optimizer):
     for mine, other, before in zip(
         ours.variables, plain.variables, start.variables, strict=True
     ):
-        # BatchNorm takes these out again: their gradient is a rounding error, of which
-        # Adam makes whole steps.
-        if "seed" not in mine.path and not mine.path.endswith("conv/bias"):
-            np.testing.assert_allclose(mine, other, atol=1e-4, err_msg=mine.path)
-            assert not np.allclose(mine, before, atol=1e-3), mine.path
+        # BatchNorm takes a bias before it out again: its gradient is a rounding error,
+        # of which Adam makes whole steps. So it does of the few weights that have next
+        # to no gradient, and so a variable is looked at as a whole: where a decay is
+        # missing or the schedule is another, it is off by a fifth of its way or more.
+        if not mine.path.endswith(("seed_generator_state", "conv/bias")):
+            way = np.linalg.norm(other - before)
+            assert way > 1e-3 and np.linalg.norm(mine - other) < 0.05 * way, mine.path
 
 
 @pytest.mark.parametrize("schedule, top", [(OneCycle, 0.25), (Cosine, 0.05)])
@@ -134,7 +135,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing(schedul
         keras.optimizers.schedules.serialize(schedule(2.0, 100))
     )
     steps = [float(restored(step)) for step in range(101)]
-    np.testing.assert_allclose(steps, rates, rtol=1e-5)
+    np.testing.assert_allclose(steps, rates, atol=1e-6)  # 32 bits of up to 2
     with pytest.raises(ValueError, match="steps"):
         keras.optimizers.SGD(schedule(1.0)).learning_rate  # noqa: B018
 
@@ -231,11 +232,10 @@ def test_a_setting_that_cannot_be_is_named(digits, options, message):
         training.fit(small(), digits, epochs=1, **options)
 
 
-def test_minutes_are_kept_and_reported(digits):
-    start = time.monotonic()
-    history = training.fit(small(), digits, minutes=0.2, verbose=0)
-    assert time.monotonic() - start < 12 * 1.35
-    assert history.params["stopped"].startswith(("the time was up", "no better"))
+def test_minutes_are_kept_and_reported(digits, clock):
+    history = training.fit(small(), digits, minutes=0.1, verbose=0)
+    assert 5.5 < clock.now < 6.5
+    assert history.params["stopped"] == "the time was up"
     assert history.history["learning_rate"][-1] < 2e-3
 
 

@@ -405,7 +405,7 @@ def test_hyperband_goes_on_with_the_best(digits, tmp_path):
         assert [point.step for point in history] == [1, 2], (number, row)
 
 
-def test_a_search_keeps_its_minutes(digits, tmp_path):
+def test_a_search_keeps_its_minutes(digits, tmp_path, clock):
     def space(hp):
         hp.Float("endless", 0, 1)
         return dense(hp)

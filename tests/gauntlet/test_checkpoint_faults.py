@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import keras
@@ -115,7 +114,7 @@ def test_e03_e04_e05_e18_a_run_that_breaks_off_ends_as_in_one_go(
         assert str(caught.value).endswith(f"Received: resume={str(folder)!r}")
 
 
-def test_e05_patience_goes_on_and_minutes_count(photos, tmp_path):
+def test_e05_patience_goes_on_and_minutes_count(photos, tmp_path, clock):
     options = {"epochs": 9, "patience": 2, "learning_rate": 0.3, "seed": 1}
     expected = everything(*run(photos, **options))
     assert "no better" in expected[0]
@@ -132,9 +131,9 @@ def test_e05_patience_goes_on_and_minutes_count(photos, tmp_path):
     assert state["course"]["elapsed"] > 0 and state["epoch"] == 2
     state["course"]["elapsed"] += 29  # as if the machine had been slow
     checkpoint.write(latest, state)
-    begun = time.monotonic()
+    begun = clock.now
     _, history = run(photos, **timed)
-    assert time.monotonic() - begun < 10 and "time was up" in history.params["stopped"]
+    assert clock.now - begun < 2 and "time was up" in history.params["stopped"]
     assert history.params["seconds"] > 29
 
 
@@ -197,7 +196,7 @@ def test_e07_a_disk_that_is_really_full(tmp_path):
     run_it = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parent)]
     answer = subprocess.run(
         [*private, "sh", "-c", on_it, str(tmp_path), *run_it, str(tmp_path)],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert "No space left on device" in answer.stdout
@@ -211,10 +210,8 @@ def test_e09_a_folder_that_cannot_be_written_is_noticed_before_training(
 ):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "run", "/proc/run"):
-        begun = time.monotonic()
         with pytest.raises(OSError, match="Choose another one") as caught:
-            run(photos, resume=folder)
-        assert time.monotonic() - begun < 1
+            run(photos, resume=folder, callbacks=[At(1, crash)])
         assert f"resume={str(folder)!r}" in str(caught.value)
 
 
@@ -349,7 +346,7 @@ except MemoryError as error:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not Linux")
 def test_e15_too_large_a_batch_is_told_what_to_try(tmp_path):
     command = [sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path / "run")]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(command, capture_output=True, text=True)
     assert "try batch_size=50" in answer.stdout, answer.stderr[-2000:]
     assert list((tmp_path / "run").glob("*-000000.npz"))
 
@@ -358,7 +355,7 @@ def test_e15_too_large_a_batch_is_told_what_to_try(tmp_path):
 def test_e01_killed_runs_end_as_in_one_go():
     """Three of the fifty kills of `make gauntlet`."""
     command = [sys.executable, str(Path(__file__).with_name("kills.py")), "3"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr[-2000:]
     *_, last = answer.stdout.strip().splitlines()
     assert last.split()[2] == "3" and last.endswith("3/3")
