@@ -87,7 +87,8 @@ def _checked_images(images):
     images = _plain(images)
     try:
         images = np.asarray(images)
-        images = np.stack(images) if images.dtype == object else images
+        if images.dtype == object and images.ndim:
+            images = np.stack(images)
     except (TypeError, ValueError) as error:
         sizes = sorted({str(np.shape(image)) for image in images})
         raise ValueError(
@@ -118,14 +119,15 @@ def _mending(images, low, high):
         side = round((shape[1] / channels) ** 0.5)
         fits = images.ndim == 2 and side > 4 and channels * side**2 == shape[1]
         yield fits, line.format(side) + ".transpose(0, 2, 3, 1)" * (channels == 3)
+    yield kind not in "iufb", "They are no numbers"
     yield images.ndim == 2, "A single picture is images[np.newaxis]"
+    yield images.ndim != 4 or not len(images), "Reshape them, or add some"
     last = "The channels come last: images.transpose(0, 2, 3, 1)"
     yield shape[1] in (1, 3, 4) and shape[3] not in (1, 3), last
     clear = f"Leave transparency out: images[..., :{shape[3] - 1}]"
     yield shape[3] in (2, 4), clear
-    yield images.ndim != 4 or shape[3] not in (1, 3) or not len(images), "Reshape them"
+    yield shape[3] not in (1, 3), "Choose one or three of the channels"
     yield kind == "b", "Make them black and white: images.astype('uint8') * 255"
-    yield kind not in "iuf", "They are no numbers"
     bad = np.sum(~np.isfinite(images)) if kind == "f" else 0
     yield bad, f"Leave pictures out that have NaN or infinity: {bad:,} values are such"
     yield -1.5 <= low < 0 and high <= 1.5, "Bring [-1, 1] to it: (images + 1) * 127.5"

@@ -237,7 +237,7 @@ def _one_hot(table):
     """A hint where the classes are columns of 0 and 1."""
     bits = {"0", "1", "0.0", "1.0"}
     columns = [c for c in table if bits.issuperset(map(str, table[c].unique()))]
-    if len(columns) < 2:
+    if len(columns) < 2 or not len(table):
         return ""
     if (table[columns].astype(float).sum(axis=1) == 1).all():
         names = f"[{folders.few(columns)}]"

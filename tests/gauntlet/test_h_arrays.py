@@ -83,6 +83,10 @@ class Dataset:
         (["a.png"] * 40, "names of files.*from_table"),
         (GREY[0], "images.np.newaxis."),
         (GOOD.astype(complex), "no numbers"),
+        (None, "no numbers"),
+        ({"a": GREY}, "no numbers"),
+        (GREY[:0], "add some.*(0, 16, 16, 1)"),
+        (GREY.reshape(40, 4, 4, 4, 4), "Reshape them"),
         (Dataset(), "tf.data.Dataset.*unbatch"),
     ],
 )
