@@ -13,38 +13,25 @@ FORMATS = (
 )  # fmt: skip
 STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM")  # of files that are read
 OTHER_STARTS = {  # of pictures and drawings that are not, by what Pillow cannot open
-    b"8BPS": "a Photoshop picture",
-    b"v/1\x01": "an OpenEXR picture",
-    b"#?RADIANCE": "a Radiance (HDR) picture",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"II\xbc": "a JPEG XR picture",
-    b"II*\0": "a TIFF of a layout",
-    b"MM\0*": "a TIFF of a layout",
-    b"II+\0": "a BigTIFF of a layout",
-    b"MM\0+": "a BigTIFF of a layout",
-    b"IIRO": "a camera's raw picture",
-    b"IIU\0": "a camera's raw picture",
-    b"FUJIFILMCCD-RAW": "a camera's raw picture",
-    b"SIMPLE  =": "a FITS picture",
-    b"\x93NUMPY": "a NumPy array",
-    b"gimp xcf": "a GIMP picture",
-    b"qoif": "a QOI picture",
-    b"DDS ": "a DDS texture",
-    b"icns": "an icon of macOS",
-    b"\0\0\2\0": "a mouse pointer",
-    b"AT&TFORM": "a DjVu document",
-    b"%PDF": "a PDF document",
-    b"%!PS": "a PostScript drawing",
+    b"8BPS": "a Photoshop picture", b"v/1\x01": "an OpenEXR picture",
+    b"#?RADIANCE": "a Radiance (HDR) picture", b"\xff\x0a": "a JPEG XL picture",
+    b"\x00\x00\x00\x0cJXL ": "a JPEG XL picture", b"II\xbc": "a JPEG XR picture",
+    b"II*\x00": "a TIFF of a layout", b"MM\x00*": "a TIFF of a layout",
+    b"II+\x00": "a BigTIFF of a layout", b"MM\x00+": "a BigTIFF of a layout",
+    b"IIRO": "a camera's raw picture", b"IIU\x00": "a camera's raw picture",
+    b"FUJIFILMCCD-RAW": "a camera's raw picture", b"SIMPLE  =": "a FITS picture",
+    b"\x93NUMPY": "a NumPy array", b"gimp xcf": "a GIMP picture",
+    b"qoif": "a QOI picture", b"DDS ": "a DDS texture", b"icns": "an icon of macOS",
+    b"\x00\x00\x02\x00": "a mouse pointer", b"AT&TFORM": "a DjVu document",
+    b"%PDF": "a PDF document", b"%!PS": "a PostScript drawing",
     b"\xd7\xcd\xc6\x9a": "a Windows drawing (WMF)",
-}
+}  # fmt: skip
 BRANDS = {  # what is written at byte 8 of files that have "ftyp" at byte 4
-    **dict.fromkeys((b"avif", b"avis"), "an AVIF picture of a kind"),
-    **dict.fromkeys(
-        (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"), "a HEIC picture"
-    ),
+    b"avif": "an AVIF picture of a kind", b"avis": "an AVIF picture of a kind",
+    b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"hevc": "a HEIC picture",
+    b"heim": "a HEIC picture", b"mif1": "a HEIC picture", b"msf1": "a HEIC picture",
     b"crx ": "a camera's raw picture",
-}
+}  # fmt: skip
 MOST_PIXELS = 64_000_000  # in memory; a picture of more is a mistake or an attack
 MOST_OF_JPEG = 256_000_000  # a telephone's: it is made smaller while it is read
 MARK = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of JPEG, but for those within data
