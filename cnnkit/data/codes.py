@@ -146,13 +146,9 @@ CODES = {
         "look for a better copy, or a crop of the thing",
     ),
     "odd_shape": Code(
-        "warning", "far wider or higher than most", "a panorama among snapshots",
-        'crop it to the thing, or load with fit="pad"',
-    ),
-    "long_shapes": Code(
-        "warning", "most pictures are far wider or higher than a square",
-        "lines of text, strips of film: squeezed to a square, nothing is recognised",
-        'load with fit="pad", or name both sides: image_size=(height, width)',
+        "warning", "far wider or higher than most, or all of them than a square",
+        "a panorama among snapshots; a folder of lines of text",
+        'crop to the thing, or load with fit="pad" or image_size=(height, width)',
     ),
     "link": Code(
         "warning", "links that are not followed", "cat.jpg points to another disk",

@@ -90,8 +90,8 @@ def _odd(files):
     odd = np.maximum(side / usual, usual / side) > ODD_SIDE
     odd |= np.minimum(width, height) < min(LEAST_SIDE, usual / 2)
     if np.exp(abs(usual_shape)) > ODD_SHAPE:
-        sides = f"{np.median(width):.0f} x {np.median(height):.0f} pixels are usual"
-        rows.append(("long_shapes", None, None, sides))
+        sides = f"usually {np.median(width):.0f} x {np.median(height):.0f} pixels"
+        rows.append(("odd_shape", None, None, sides))
     bent = np.abs(shape - usual_shape) > np.log(ODD_SHAPE)
     for code, chosen in (("odd_size", odd), ("odd_shape", bent)):
         for position in np.flatnonzero(chosen):

@@ -192,7 +192,7 @@ def scan(folder, *, labels=None, links=None):
     files = pd.DataFrame(
         {
             "path": found.files["path"].astype(str),
-            "label": [learned.index(name) for name in found.files["class"]],
+            "label": found.files["class"].map(learned.index).astype(int),
             "split": found.files["part"],
             "group": found.files["group"],
         }
@@ -210,15 +210,12 @@ def in_order(names):
 
 def same_looking(found):
     """Lists of paths of class folders whose names a person would take for one."""
-    looks = {}
-    for path in found.class_folders["path"]:
-        name = path.rpartition("/")[2]
-        looks.setdefault(look(name), {}).setdefault(name, []).append(path)
-    clashes = []
-    for names in looks.values():
-        if len(names) > 1:
-            clashes.append(sorted(path for paths in names.values() for path in paths))
-    return clashes
+    looks = {}  # what is seen: the names as they are written: paths
+    for path, label in found.class_folders[["path", "class"]].itertuples(index=False):
+        forms = [n for n in path.split("/") if unicodedata.normalize("NFC", n) == label]
+        seen = looks.setdefault(look(label), {})
+        seen.setdefault(forms[-1] if forms else label, []).append(path)
+    return [sorted(sum(n.values(), [])) for n in looks.values() if len(n) > 1]
 
 
 def look(name):

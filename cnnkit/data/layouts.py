@@ -24,16 +24,18 @@ NOTES = set(
     "trimap trimaps imagesets マスク".split()
 )
 IMAGES = set("image images img imgs jpegimages pics pictures photos rgb 画像".split())
-MASK = re.compile(r"(.*?)[ _.-]*(mask|seg|segmentation|gt|groundtruth|annotation)s?"
-                  r"([ _.-]*\d+)?", re.IGNORECASE)  # fmt: skip
-PHOTO = re.compile(r"[ _.-]*(sat|image|img|rgb|photo)$", re.IGNORECASE)
+MASK = re.compile(
+    r"^(.*?)[ _.-]*(mask|seg|segmentation|gt|groundtruth|annotation)s?([ _.-]*\d+)?$",
+    re.IGNORECASE,
+)
 
 
 class Layout(NamedTuple):
     """How the folders of a set are read. A folder is a tuple of names from the root.
 
     Attributes:
-        starts: dict, the folders that hold the class folders, to their part or None.
+        starts: dict, the folders that hold the class folders, to (None, part); the
+            part is None where there is no split.
         classes: dict, each class folder to (class, part).
         said: list of sentences on what is not as usual.
         problem: str, why this cannot be read without a person's word, or "".
@@ -105,7 +107,7 @@ def find(tree):
     parts = {top: part for top, (part, _) in words.items() if part}
     others = [top for top in tops if top not in parts]
     starts = _starts(tree, parts)
-    classes = {f: part for s, part in starts.items() for f in tree.folders(s)}
+    classes = {f: part for s, (_, part) in starts.items() for f in tree.folders(s)}
     is_split = "train" in parts.values() and not others
     is_split &= len({words[top][1] for top in parts} - {()}) < 2
     if "train" in classes.values() and len(parts) > 1:
@@ -115,7 +117,7 @@ def find(tree):
             said.append(f"left out beside the parts, without classes: {_few(others)}")
         return Layout(starts, _named(classes), said, "")
     as_classes = _named(dict.fromkeys(tops))
-    places = starts if is_split else {base: None}
+    places = starts if is_split else {base: (None, None)}
     if len(parts) > 1:
         problem = (
             f"The folders {_few(tops)} have names as the parts of a split, but not the "
@@ -150,39 +152,31 @@ def _starts(tree, parts):
 
         start = tree.bottom(top, fits)
         names = names | set(start)
-        starts[start] = part
+        starts[start] = None, part
     return starts
 
 
-def name(folder):
-    """The name of a class folder, in the Unicode form NFC."""
-    return unicodedata.normalize("NFC", folder[-1])
+def _nfc(name):
+    return unicodedata.normalize("NFC", name)
 
 
 def place(names, layout, labels):
     """What a picture is, from where it lies: (class, part, other folders), or None."""
-    on_way = [names[:depth] for depth in range(len(names))]
-    if labels in (None, "first"):
-        mine = [folder for folder in on_way if folder in layout.classes]
-        if not mine:
-            return None
-        label, part = layout.classes[mine[-1]]
-        inner = [n for n in names[len(mine[-1]) : -1] if n != mine[-1][-1]]
-        return label, part, "/".join(inner) or None
-    starts = [folder for folder in on_way if folder in layout.starts]
-    if not starts:
+    known = layout.classes if labels in (None, "first") else layout.starts
+    on_way = [names[:depth] for depth in range(len(names)) if names[:depth] in known]
+    if not on_way:
         return None
-    rest = names[len(starts[-1]) : -1]
+    label, part = known[on_way[-1]]
+    rest = [name for name in names[len(on_way[-1]) : -1] if name != label]
     if labels == "last":
-        label, rest = (rest[-1] if rest else None), rest[:-1]
+        label = rest.pop() if rest else None
     elif labels == "name":
         label = from_file(names)
-    else:
+    elif callable(labels):
         label = labels("/".join(names))
     if not label:
         return None
-    label = unicodedata.normalize("NFC", str(label))
-    return label, layout.starts[starts[-1]], "/".join(rest) or None
+    return _nfc(str(label)), part, "/".join(rest) or None
 
 
 def from_file(names):
@@ -205,19 +199,12 @@ def without_masks(pictures, folders):
         The `Tree` of what stays; the set of pictures that are masks of others
         (1_mask.png beside 1.png, masks/ beside images/); the folders of such.
     """
-    stems = defaultdict(set)
-    for names in pictures:
-        stems[names[:-1]].add(PHOTO.sub("", _stem(names)))
-        stems[names[:-1]].add(_stem(names))
-    masks = set()
-    for names in pictures:
-        found = MASK.fullmatch(_stem(names))
-        if found and found[1] in stems[names[:-1]]:
-            masks.add(names)
+    stems = {(names[:-1], _stem(names)) for names in pictures}
+    bare = {names: MASK.sub(r"\1", _stem(names)) for names in pictures}
+    masks = {n for n in pictures if bare[n] != _stem(n) and (n[:-1], bare[n]) in stems}
 
     def pictured(folder):
-        inside = (n for n in pictures if n[: len(folder)] == folder)
-        return {PHOTO.sub("", MASK.sub(r"\1", _stem(names))) for names in inside}
+        return {bare[names] for names in pictures if names[: len(folder)] == folder}
 
     tree, aside = Tree(pictures, folders), set()
     for twins in list(tree.inner.values()):
@@ -255,7 +242,7 @@ def _split_inside(tree, tops):
             return {}
         deeper.append({f[-1] for folder in inner for f in tree.folders(folder)})
         for folder, (part, _) in zip(inner, parts, strict=True):
-            inside[folder] = name(top), part
+            inside[folder] = _nfc(top[-1]), part
     several = len({part for _, part in inside.values()}) > 1
     return inside if several and not set.intersection(*deeper) else {}
 
@@ -263,8 +250,10 @@ def _split_inside(tree, tops):
 def _same_inside(tree, tops):
     """Why it is unclear whether the outer or the inner folders are the classes."""
     full = [top for top in tops if tree.number[top]]
-    inside = {top: tree.folders(tree.bottom(top)) for top in full}
-    inner = [{f[-1].casefold() for f in inside[t] if tree.number[f]} for t in full]
+    inside = [tree.folders(tree.bottom(top)) for top in full]
+    inner = [
+        {f[-1].casefold() for f in folders if tree.number[f]} for folders in inside
+    ]
     same = sorted(set.intersection(*inner)) if len(full) > 1 else []
     if len(same) < 2:
         return ""
@@ -278,7 +267,7 @@ def _same_inside(tree, tops):
 
 
 def _named(classes):
-    return {folder: (name(folder), part) for folder, part in classes.items()}
+    return {folder: (_nfc(folder[-1]), part) for folder, part in classes.items()}
 
 
 def _few(folders):

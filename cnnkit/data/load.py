@@ -224,17 +224,16 @@ def _grouped(files, groups, labels):
     inner = files["group"].dropna()
     known = inner.unique()
     if groups is None:
-        notes = []
-        if len(known):
-            many = f"{len(known):,} folders such as " if len(known) > 1 else ""
-            such = many + folders.few(known[:3])
-            notes.append(f"{len(inner):,} pictures lie deeper, in {such}")
-        if len(known) > 1:
-            notes[0] += (
-                ". If these are patients, days or machines, write groups='folder', "
-                "which keeps each on one side of the split"
-            ) + ("" if labels else "; if they are the classes, labels='last'")
-        return files.drop(columns="group"), notes
+        files = files.drop(columns="group")
+        if not len(known):
+            return files, []
+        many = f"{len(known):,} folders such as " if len(known) > 1 else ""
+        said = f"{len(inner):,} pictures lie deeper, in {many}{folders.few(known[:3])}"
+        if many:
+            said += ". If these are patients, days or machines, write groups='folder', "
+            said += "which keeps each on one side of the split"
+            said += "" if labels else "; if they are the classes, labels='last'"
+        return files, [said]
     if callable(groups):
         files["group"] = [groups(path) for path in files["path"]]
     elif groups != "folder" or not len(known):

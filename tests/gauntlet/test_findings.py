@@ -188,13 +188,6 @@ FOLDERS = {  # a code: (how to make the folder from the good one, the path it na
     "mask": (
         make(lambda f: put(f, "cat/0_mask.png", scene(9))), "cat/0_mask.png",
     ),
-    "long_shapes": (
-        make(lambda f: [
-            put(f, p.relative_to(f), encoded(scene(i, 128).resize((400, 64))))
-            for i, p in enumerate(f.glob("*/*"))
-        ]),
-        None,
-    ),
     "loose_file": (make(lambda f: put(f, "x.jpg", JPEG)), "x.jpg"),
     "nested": (make(lambda f: put(f, "cat/2019/x.jpg", JPEG)), "cat"),
     "ignored": (make(lambda f: put(f, "cat/Thumbs.db", b"\0")), "cat/Thumbs.db"),

@@ -315,7 +315,7 @@ def test_shapes_that_are_all_extreme_are_warned_about(tmp_path):
         for i in range(3):
             draw(tmp_path / name / f"{i}.png", [len(name), ord(name[0]), i], (600, 20))
     findings = data.check(tmp_path, verbose=False)
-    assert findings["code"].tolist() == ["long_shapes"]
+    assert findings["code"].tolist() == ["odd_shape"]
     assert 'fit="pad"' in findings["remedy"].iloc[0]
     assert "fit='pad' keeps" in " ".join(
         data.from_folder(tmp_path, image_size=16).notes
