@@ -18,7 +18,7 @@ import pytest
 from keras import layers
 
 from cnnkit import saving
-from cnnkit.saving import CorruptModelError, UnsafeModelError, archive
+from cnnkit.saving import CorruptModelError, UnsafeModelError, allowed, archive
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 6, 6, 3)).astype("float32")
 
@@ -250,7 +250,7 @@ def test_a14_and_a16_padded_and_endlessly_nested_configs_are_refused(members, tm
     path = pack(tmp_path / "m.keras", padded, compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 200_000
     assert "config.json holds over" in refusal(path)
-    for depth in (archive.MAX_DEPTH + 2, 200_000):
+    for depth in (allowed.MAX_DEPTH + 2, 200_000):
         deep = {**members, "config.json": b'{"a":' + b"[" * depth + b"]" * depth + b"}"}
         kind = UnsafeModelError if depth < 1000 else CorruptModelError
         assert "config" in refusal(pack(tmp_path / "m.keras", deep), kind)
@@ -334,13 +334,13 @@ def test_a29_the_bytes_that_were_checked_are_the_bytes_that_load(
     members, tmp_path, monkeypatch
 ):
     path = pack(tmp_path / "m.keras", members)
-    check = archive._is_allowed
+    check = allowed.in_keras
 
     def swap(*arguments):
         path.write_bytes(b"another file")
         return check(*arguments)
 
-    monkeypatch.setattr(archive, "_is_allowed", swap)
+    monkeypatch.setattr(allowed, "in_keras", swap)
     model, _ = saving.load(path)
     assert path.read_bytes() == b"another file"
     assert model.predict_on_batch(IMAGES).shape == (2, 3)
