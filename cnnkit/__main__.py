@@ -136,15 +136,28 @@ def _parser():
     predict_options = commands.add_parser(
         "predict",
         help="name pictures with a trained model",
-        description="Prints the likeliest classes of each picture.",
+        description="Names pictures, reading them as the model's own were read. Where "
+        'the model is less sure than its file asks for, the answer is "unsure".',
     )
+    predict_options.add_argument("model", metavar="MODEL", help="a .keras file")
     predict_options.add_argument(
-        "model", type=Path, metavar="MODEL", help="a .keras file"
-    )
-    predict_options.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
+        "pictures", nargs="+", metavar="PICTURE",
+        help='files, folders, .zip or .tar archives, patterns such as "new/*.jpg"',
+    )  # fmt: skip
     predict_options.add_argument(
         "--top", type=int, default=3, metavar="K", help="classes shown (default: 3)"
     )
+    predict_options.add_argument(
+        "--unsure-below", type=float, metavar="P",
+        help="least probability of an answer (default: what the file says; 0: none)",
+    )  # fmt: skip
+    predict_options.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the answers to a new CSV file"
+    )
+    predict_options.add_argument(
+        "--sort-into", type=Path, metavar="DIR",
+        help="copy the pictures into a new folder, with a subfolder for each answer",
+    )  # fmt: skip
     predict_options.set_defaults(run=predict)
     return parser
 

@@ -20,7 +20,7 @@ ANYTHING = "anything"
 MAY_IMPORT = {
     "data": "",
     "augment": "",
-    "evaluation": "",
+    "evaluation": "data saving",  # `predict_files` alone: from files to answers
     "plots": "",
     "saving": "models",  # a file may hold layers of ours: loading must know them
     "models": "models.blocks models.anatomy models.<family>",

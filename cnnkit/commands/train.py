@@ -53,8 +53,12 @@ def train(options):
     again = f"add --resume {quoted(out)} to go on"
     print(f"run in {str(out)!r}; if it is killed, {again}")
     model, history, trials = _trained(photos, use_weights, options, out)
-    model_file, names = out / "model.keras", photos.class_names
-    saving.save(model, model_file, names, overwrite=options.resume is not None)
+    model_file = out / "model.keras"
+    valid = evaluation.arrays(evaluation.predict(model, photos, "valid"))
+    saving.save(
+        model, model_file, photos, unsure_below=evaluation.unsure_below(*valid),
+        overwrite=options.resume is not None,
+    )  # fmt: skip
     table = evaluation.predict(model, photos)
     write_csv(table, out / "predictions.csv")
     data.save_manifest(photos, out / "manifest.csv")

@@ -12,6 +12,7 @@ from cnnkit.evaluation.conformal import (
     set_scores,
 )
 from cnnkit.evaluation.errors import error_groups, most_confused
+from cnnkit.evaluation.files import predict_files
 from cnnkit.evaluation.intervals import wilson
 from cnnkit.evaluation.invariance import changed, invariance
 from cnnkit.evaluation.probabilities import probability_scores, reliability
@@ -24,6 +25,7 @@ from cnnkit.evaluation.thresholds import (
     at_threshold,
     choose_threshold,
     threshold_curve,
+    unsure_below,
 )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "mirrored",
     "most_confused",
     "predict",
+    "predict_files",
     "prediction_sets",
     "probability_scores",
     "reliability",
@@ -52,5 +55,6 @@ __all__ = [
     "temperature",
     "threshold_curve",
     "top_losses",
+    "unsure_below",
     "wilson",
 ]

@@ -66,8 +66,8 @@ def predict(model, photos, part="test", *, columns=(), views=(), batch_size=64):
         photos = replace(photos, manifest=photos.manifest.assign(split=swapped))
         part = "test"
     batches = photos.batches(part, batch_size=batch_size)
-    _check_input(model, tuple(batches.element_spec[0].shape)[1:])
-    _check_width(getattr(model, "output_shape", None), class_names)
+    check_input(model, tuple(batches.element_spec[0].shape)[1:])
+    check_width(getattr(model, "output_shape", None), class_names)
 
     # One call a view: each call of `predict` costs 50 ms before it starts.
     sums = 0
@@ -75,7 +75,7 @@ def predict(model, photos, part="test", *, columns=(), views=(), batch_size=64):
         seen = batches if view is None else batches.map(_with(view))
         answers = model.predict(seen, verbose=0)
         answers = answers[-1] if isinstance(answers, list | tuple) else answers
-        _check_width(np.shape(answers), class_names)
+        check_width(np.shape(answers), class_names)
         sums = sums + np.asarray(answers, "float32")
     labels, probabilities = checked(rows["label"], sums / (1 + len(views)))
 
@@ -181,14 +181,35 @@ def _key(label):
     return None if pd.isna(label) else float(label)
 
 
-def _check_input(model, picture):
-    """Compares the size of the pictures with the input that the model was built for."""
+def check_input(model, picture=None):
+    """Says what a model that takes no such pictures wants; its (height, width, c)."""
     wanted = getattr(model, "input_shape", None)  # None: a model that takes any shape
-    if not isinstance(wanted, tuple) or len(wanted) != 4:
-        return
-    wanted = wanted[1:]
-    if all(w in (None, p) for w, p in zip(wanted, picture, strict=True)):
-        return
+    if wanted is None:
+        return None, None, picture and picture[2]
+    several = wanted if isinstance(wanted, list | dict) else [wanted]
+    if len(several) > 1:
+        raise ValueError(
+            "The model takes several inputs, and a picture is one. "
+            f"Received: {len(several)} inputs"
+        )
+    wanted = (several if isinstance(several, list) else [*several.values()])[0][1:]
+    if (
+        picture
+        and len(picture) == len(wanted)
+        and all(w in (None, p) for w, p in zip(wanted, picture, strict=True))
+    ):
+        return wanted
+    if len(wanted) != 3 or wanted[2] not in (None, 1, 3):
+        first = len(wanted) == 3 and wanted[0] in (1, 3)
+        why = "Its channels come first; build it with channels last" if first else (
+            "Pictures have three sides: height, width, and 1 (grey) or 3 (RGB) channels"
+        )  # fmt: skip
+        raise ValueError(
+            f"The model takes no pictures as they are read here. {why}. Received: a "
+            f"model whose input has the shape {tuple(wanted)}"
+        )
+    if picture is None:
+        return wanted
     height, width, channels = wanted
     if channels not in (None, picture[2]):
         remedy = f"grey={channels == 1}"
@@ -204,13 +225,21 @@ def _check_input(model, picture):
     )
 
 
-def _check_width(shape, class_names):
+def check_width(shape, class_names=None):
     """Compares the number of outputs, where it is known, with that of the classes."""
     shape = shape[-1] if isinstance(shape, list) else shape
-    if shape is not None and (len(shape) != 2 or shape[1] != len(class_names)):
-        raise ValueError(
-            "The model must give one probability a class, shape (pictures, "
-            f"{len(class_names)}): use the pictures whose classes it was trained on, "
-            f"or build it with num_classes={len(class_names)}. "
-            f"Received: output shape {tuple(shape)}"
-        )
+    number = None if class_names is None else len(class_names)
+    if shape is None or (
+        len(shape) == 2 and shape[1] != 1 and number in (None, shape[1])
+    ):
+        return
+    one = " One number p, from a sigmoid, becomes two: 1 - p and p."
+    known = (
+        f": use the pictures whose classes it was trained on, or build it with "
+        f"num_classes={number}"
+    )
+    raise ValueError(
+        "The model must give one probability a class, shape (pictures, "
+        f"{number or 'classes'}){known if number else ''}.{one * (shape[-1] == 1)} "
+        f"Received: output shape {tuple(shape)}"
+    )

@@ -176,6 +176,41 @@ def abstaining(labels, probabilities, *, steps=20, confidence=0.95):
     )
 
 
+def unsure_below(labels, probabilities, *, accuracy=0.95):
+    """Chooses the confidence under which a model had better say "unsure".
+
+    It is a choice, so it is made on validation pictures; `saving.save` takes it.
+
+    Args:
+        labels: int array of shape (n,), the true classes.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        accuracy: float in (0, 1], the share of the answers that are to be right.
+
+    Returns:
+        float, the lowest confidence from which on so many answers are right. Where
+        all of them together are, the lowest that was seen, at most 0.5, as then most
+        of the probability lies elsewhere. None where under 20 answers remain, of
+        which one error would already make 5 %.
+
+    Raises:
+        ValueError: labels, probabilities or accuracy are not as above.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    if not 0 < accuracy <= 1:
+        raise ValueError(
+            f"`accuracy` is above 0 and at most 1. Received: accuracy={accuracy!r}"
+        )
+    sure, right = confidence_of(labels, probabilities)
+    order = np.argsort(-sure, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(sure[order]), -1))  # ties go together
+    shares = np.cumsum(right[order])[ends] / (ends + 1)
+    enough = ends[shares >= accuracy - 1e-12]
+    if len(enough) and enough[-1] + 1 == len(labels):
+        return min(float(sure.min()), 0.5)
+    enough = enough[enough + 1 >= 20]
+    return float(sure[order][enough[-1]]) if len(enough) else None
+
+
 def _of_class(labels, probabilities, positive):
     """Which pictures are of the class, and its probabilities."""
     num_classes = probabilities.shape[1]

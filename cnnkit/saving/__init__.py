@@ -4,9 +4,8 @@ A `.keras` file is a zip archive of three members: the architecture (config.json
 weights (model.weights.h5) and a note (metadata.json). `save` adds a fourth,
 cnnkit.json, with the class names, how picture files became pixels, and the confidence
 under which to say "unsure". Keras ignores it, so `keras.saving.load_model` opens the
-file where cnnkit is not installed, unless the model has layers of cnnkit's own: cosine
-heads, `vit_cifar`, `capsnet`, the graph networks and stochastic depth (`inspect` names
-them).
+file where cnnkit is not installed, unless the model has layers of cnnkit's own, as
+cosine heads, `vit_cifar`, `capsnet` and graph networks have (`inspect` names them).
 
 A model file from a stranger is a program from a stranger: its config names the classes
 and functions that Keras will call. `load` reads the archive first and lets Keras see
@@ -24,7 +23,6 @@ import pathlib
 import re
 import secrets
 import tempfile
-import warnings
 import zipfile
 from types import SimpleNamespace
 
@@ -167,10 +165,9 @@ def load(path, *, trusted=(), allow_nonfinite=False):
         ValueError: `trusted` holds something else than classes.
         FileNotFoundError: there is no such file.
         UnsafeModelError: the file is of another kind, holds other members, or asks for
-            a class or function that is not on the lists; or Keras' own safe mode was
-            switched off with `keras.config.enable_unsafe_deserialization`.
-        CorruptModelError: the file is cut off or damaged, lacks a part, was written by
-            Keras 2, or its weights do not fit or are not finite.
+            what is not on the lists; or Keras' own safe mode was switched off.
+        CorruptModelError: the file is damaged, lacks a part, was written by Keras 2,
+            or its weights do not fit or are not finite.
     """
     import keras
 
@@ -183,7 +180,7 @@ def load(path, *, trusted=(), allow_nonfinite=False):
         )
     allowed.check_keras(path)
     members, facts = archive.read(path)
-    _compare_versions(path, facts, keras.__version__)
+    archive.compare_versions(path, facts, keras.__version__)
     config = allowed.checked(
         members["config.json"], path, lambda value: allowed.in_keras(value, trusted)
     )
@@ -210,7 +207,7 @@ def load(path, *, trusted=(), allow_nonfinite=False):
 
 
 def built(path, copy, custom=None):
-    """Returns the model in `copy`, what was checked of `path`, as Keras builds it."""
+    """Returns the model in `copy`, what was checked of `path`."""
     import keras
 
     try:
@@ -241,10 +238,8 @@ def convert_h5(path, out, class_names, *, pixels=(-1, 1), fit="crop"):
         The `pathlib.Path` of the new file, for `load` and `cnnkit predict`.
 
     Raises:
-        ValueError: the names or `pixels` are wrong.
+        ValueError: the names or `pixels` are wrong, or the file is refused or damaged.
         FileNotFoundError, FileExistsError: there is no such file; `out` exists.
-        UnsafeModelError: the file is of another kind, or asks for another layer.
-        CorruptModelError: the file is damaged.
 
     Example:
         >>> saving.convert_h5("keras_model.h5", "pets.keras", "labels.txt")
@@ -302,24 +297,3 @@ def _wrong_names(names, outputs):
     if len(names) != outputs:
         return f"`class_names` must be {outputs}, one an output; they are {len(names)}"
     return ""
-
-
-def _compare_versions(path, facts, keras_here):
-    """Refuses a file of Keras 2, and warns of one from a newer Keras or cnnkit."""
-    here = {"keras": keras_here, "cnnkit": __version__}
-    for what, ours in here.items():
-        theirs = facts[f"{what}_version"] or ours
-        first, *_ = written = [int(n) for n in re.findall(r"\d+", theirs)] or [99]
-        if what == "keras" and first < 3:
-            raise archive.corrupt(
-                path,
-                f"Keras {theirs} wrote it, and Keras {ours} does not read such files",
-                "Open it there, save it as .h5, and see saving.convert_h5",
-            )
-        if written > [int(n) for n in re.findall(r"\d+", ours)]:
-            warnings.warn(
-                f"The file was written by {what} {theirs}, and here is {what} {ours}: "
-                f"it may not load, or answer differently. Update {what}. Received: "
-                f"{shown(pathlib.PurePath(path).name)}",
-                stacklevel=3,
-            )

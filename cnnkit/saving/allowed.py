@@ -103,11 +103,16 @@ def checked(value, path, is_allowed, remedy=TRUST, layer="", depth=0):
                 f"member config.json: layer {shown(layer)} asks for {wanted}",
                 remedy,
             )
-    return {
+    copy = {
         key: checked(item, *further, layer, depth + 1)
         for key, item in value.items()
         if key != "compile_config"
     }
+    if value.get("class_name") == "RandomShear" and isinstance(copy["config"], dict):
+        for key in ("x_factor", "y_factor"):  # Keras cannot read what it wrote
+            if isinstance(ends := copy["config"].get(key), list) and ends[0] <= 0:
+                copy["config"][key] = ends[-1]
+    return copy
 
 
 def in_keras(value, trusted=()):

@@ -9,7 +9,10 @@ import json
 import pathlib
 import re
 import stat
+import warnings
 import zipfile
+
+from cnnkit import __version__
 
 WEIGHTS = "model.weights.h5"
 # member of the archive: the most bytes that it may hold
@@ -97,6 +100,27 @@ def parsed(path, part, text):
     if not isinstance(value, dict):
         raise corrupt(path, f"{part} is no JSON object")
     return value
+
+
+def compare_versions(path, facts, keras_here):
+    """Refuses a file of Keras 2, and warns of one from a newer Keras or cnnkit."""
+    here = {"keras": keras_here, "cnnkit": __version__}
+    for what, ours in here.items():
+        theirs = facts[f"{what}_version"] or ours
+        first, *_ = written = [int(n) for n in re.findall(r"\d+", theirs)] or [99]
+        if what == "keras" and first < 3:
+            raise corrupt(
+                path,
+                f"Keras {theirs} wrote it, and Keras {ours} does not read such files",
+                "Open it there, save it as .h5, and see saving.convert_h5",
+            )
+        if written > [int(n) for n in re.findall(r"\d+", ours)]:
+            warnings.warn(
+                f"The file was written by {what} {theirs}, and here is {what} {ours}: "
+                f"it may not load, or answer differently. Update {what}. Received: "
+                f"{shown(pathlib.PurePath(path).name)}",
+                stacklevel=4,
+            )
 
 
 def are_names(names):

@@ -1,6 +1,6 @@
-"""Reads an `.h5` file of Keras 2: its layers by name, its weights by Keras itself.
+"""Reads an `.h5` file, as Keras 2 wrote: its layers by name, its weights by Keras.
 
-In such a file the config is JSON in an attribute, and a class is its name alone.
+There the config is JSON in an attribute, and a class is its name alone.
 Everything but the names of layers and initializers is refused, and so are links
 that lead out of the file.
 """
@@ -15,7 +15,7 @@ import keras
 
 from cnnkit.saving import allowed, archive, built
 
-MODELS = {"Functional", "Model", "Sequential"}
+OTHERS = {"DTypePolicy", "Functional", "Model", "Policy", "Sequential"}
 
 
 def read(path, pixels):
@@ -35,8 +35,10 @@ def read(path, pixels):
                 _check_links(path, file)
                 text = file.attrs["model_config"]
                 config = archive.parsed(path, "its model_config", text)
-                new.attrs["model_config"] = json.dumps(_checked(config, path))
-                new.attrs["keras_version"] = "2.0.0"
+                version = str(file.attrs.get("keras_version", "2"))
+                config = _checked(config, path, not version.startswith("3"))
+                new.attrs["model_config"] = json.dumps(config)
+                new.attrs["keras_version"] = version
                 new.attrs["backend"] = "tensorflow"
                 file.copy("model_weights", new)
         except (archive.UnsafeModelError, archive.CorruptModelError):
@@ -62,24 +64,42 @@ def _check_links(path, group):
             raise archive.unsafe(path, f"{archive.shown(name)} lies in another file")
 
 
-def _checked(config, path):
+def _checked(config, path, old):
     """The config without compile options, and without what Keras 3 does not know."""
-    config = allowed.checked(config, path, _is_known, "It cannot be converted")
+
+    def is_known(value):
+        by_name = old or value.get("module") is None
+        return by_name and _is_known(value) or not old and allowed.in_keras(value)
+
+    config = allowed.checked(config, path, is_known, "It cannot be converted")
     waiting = [config]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if "class_name" in value:  # then the name alone counts, as in older files
-                value.pop("module", None), value.pop("registered_name", None)
             if value.get("class_name") == "DepthwiseConv2D":
                 value["config"].pop("groups", None)  # always 1, and refused by Keras 3
-            for key in ("input_layers", "output_layers"):  # a list of one tensor stays
-                if len(ends := value.get(key) or ()) == 1:  # a list in Keras 3
-                    value[key] = ends[0]
+            if old:
+                _renew(value)
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
     return config
+
+
+def _renew(value):
+    if "class_name" in value:  # the name alone counts, as in the oldest files
+        value.pop("module", None), value.pop("registered_name", None)
+    if isinstance(value.get("dtype"), dict):
+        value["dtype"] = value["dtype"]["config"]["name"]
+    if value.get("class_name") != "InputLayer" and isinstance(
+        value.get("config"), dict
+    ):
+        shape = value["config"].pop("batch_input_shape", None)
+        if shape is not None:
+            value["config"]["input_shape"] = shape[1:]
+    for key in ("input_layers", "output_layers"):  # in Keras 3 one tensor is no list
+        if len(ends := value.get(key) or ()) == 1:
+            value[key] = ends[0]
 
 
 def _is_known(value):
@@ -87,7 +107,7 @@ def _is_known(value):
     initializer = isinstance(name, str) and getattr(keras.initializers, name, None)
     return (
         isinstance(name, str)
-        and (name in allowed.LAYERS | MODELS)
+        and (name in allowed.LAYERS | OTHERS)
         or isinstance(initializer, type)
         and issubclass(initializer, keras.initializers.Initializer)
     )
