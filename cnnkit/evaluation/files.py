@@ -225,7 +225,8 @@ def _pixels(paths, reader):
         reasons = decoding.decode_all(paths, images, reader)["reason"]
         return images, [None if pd.isna(reason) else reason for reason in reasons]
     try:  # one picture, as large as it is
-        size = decoding.upright(paths[0].read_bytes(), reader, lambda s: s, "")[1]
+        picture = decoding.upright(paths[0].read_bytes(), reader, lambda s: s, "")
+        size = picture.width, picture.height
         scale = min(1, SIDES[1] / max(size))
         width, height = (max(SIDES[0], round(side * scale)) for side in size)
         return _pixels(paths, reader.sized((height, width)))

@@ -211,7 +211,7 @@ def check_input(model, picture=None):
     if picture is None:
         return wanted
     height, width, channels = wanted
-    if channels not in (None, picture[2]):
+    if channels not in (None, picture[-1]):
         remedy = f"grey={channels == 1}"
     else:
         remedy = f"image_size={height if height == width else (height, width)}"
