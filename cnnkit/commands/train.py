@@ -71,7 +71,9 @@ def train(options):
     scores = evaluation.scores(*evaluation.arrays(table)).loc["all classes"]
     value, low, high = scores.loc["accuracy", ["value", "low", "high"]]
     alike = scores.loc["balanced accuracy", "value"]
-    untested = [repr(name) for name in names if name not in set(table["label"])]
+    untested = [
+        repr(name) for name in photos.class_names if name not in set(table["label"])
+    ]
     shown = ", ".join(untested[:10]) + ", ..." * (len(untested) > 10)
     warning = f"Not tested, for want of test pictures: {shown}.\n" if untested else ""
     stopped = history.params["stopped"] in BROKEN_OFF
