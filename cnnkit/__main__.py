@@ -28,6 +28,8 @@ def main(arguments=None):
     open_streams()
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up talk
+    # Else SciPy's Fortran, on some Windows, ends the process at Ctrl-C (scipy #14483).
+    os.environ.setdefault("FOR_DISABLE_CONSOLE_CTRL_HANDLER", "1")
     try:
         status = options.run(options)
         sys.stdout.flush()

@@ -14,6 +14,7 @@ from cnnkit.data.comparisons import ODD_SHAPE
 from cnnkit.data.image_data import ImageData
 from cnnkit.data.memory import keep_freed_memory
 from cnnkit.data.split import PARTS, split
+from cnnkit.data.surroundings import say
 
 NAMES = {"valid": "validation", "test": "test"}
 LARGEST = 224  # pixels a side where none is asked for: what most backbones have seen
@@ -128,7 +129,7 @@ def complete(
         *_untested(files, class_names),
     )
     for note in notes:
-        print(f"{source!r}: {note}")
+        say(f"{source!r}: {note}")
     first = ["path", "label", "split", "group", "content_hash", "alike"]
     order = [c for c in first if c in files] + [c for c in files if c not in first]
     shape = (height, width, channels)
