@@ -120,7 +120,7 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
 
     Example:
         >>> model, table = tuning.conclude(tuner, photos)
-        >>> saving.save(model, "flowers.keras", photos.class_names)
+        >>> saving.save(model, "flowers.keras", photos)
     """
     best = _different(tuner.oracle.get_best_trials(len(tuner.oracle.trials)), finalists)
     if not best or len(seeds) < 2:
