@@ -8,10 +8,11 @@ import keras_tuner
 import numpy as np
 import pytest
 from keras import layers
+from scipy import stats
 from sklearn.datasets import load_digits
 
 from cnnkit import data, plots, saving, training, tuning
-from cnnkit.tuning import oracles, records, spaces
+from cnnkit.tuning import oracles, records, results, spaces
 from cnnkit.tuning.reuse import Models
 
 CNN = {
@@ -620,3 +621,21 @@ def test_wrong_arguments_are_refused_at_once(digits, tmp_path):
         tuning.search(dense, np.zeros(3), folder=tmp_path, max_trials=1)
     with pytest.raises(ValueError, match="one of what training reports"):
         search(max_trials=1, objective=keras_tuner.Objective("val_f1", "max"), epochs=1)
+
+
+@pytest.mark.parametrize(("ahead", "is_clear"), [(0.03, False), (0.15, True)])
+def test_the_luck_of_seeds_is_in_the_conclusion(ahead, is_clear):
+    def hits(*shares):  # the same 600 pictures are the hard ones for all
+        return [np.arange(600) < round(600 * share) for share in shares]
+
+    seeds = np.array([-0.02, 0.0, 0.02])
+    right = {"1": hits(*(0.8 + seeds)), "2": hits(*(0.8 + ahead + seeds))}
+    table = results._compared(right, {"1": 0.8, "2": 0.8})
+    row = table.loc["1"]
+    assert table.index[0] == "2" and row["behind"] == pytest.approx(ahead, abs=1e-3)
+    assert (row["low"] > 0) == is_clear
+    # With two finalists Tukey's limit is Student's; pictures add to seeds.
+    by_seeds = stats.t.ppf(0.975, 4) * (2 * 0.02**2 / 3) ** 0.5
+    assert by_seeds * 0.8 < row["behind"] - row["low"] < by_seeds * 1.5
+    words = results._in_words(table.assign(test=0, test_low=0, test_high=0))
+    assert ("by more" in words) == is_clear

@@ -4,9 +4,14 @@
 takes plain arrays, so it serves the answers of any classifier.
 """
 
-from cnnkit.evaluation.calibration import calibrate, temperature
+from cnnkit.evaluation.calibration import (
+    calibrate,
+    temperature,
+    temperature_interval,
+)
 from cnnkit.evaluation.comparison import compare
 from cnnkit.evaluation.conformal import (
+    class_thresholds,
     conformal_threshold,
     prediction_sets,
     set_scores,
@@ -25,6 +30,7 @@ from cnnkit.evaluation.thresholds import (
     at_threshold,
     choose_threshold,
     threshold_curve,
+    threshold_interval,
     unsure_below,
 )
 
@@ -36,6 +42,7 @@ __all__ = [
     "calibrate",
     "changed",
     "choose_threshold",
+    "class_thresholds",
     "compare",
     "conformal_threshold",
     "confusion_matrix",
@@ -53,7 +60,9 @@ __all__ = [
     "set_scores",
     "slices",
     "temperature",
+    "temperature_interval",
     "threshold_curve",
+    "threshold_interval",
     "top_losses",
     "unsure_below",
     "wilson",

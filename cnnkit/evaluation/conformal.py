@@ -10,7 +10,7 @@ is an introduction.
 import numpy as np
 import pandas as pd
 
-from cnnkit.evaluation.intervals import wilson
+from cnnkit.evaluation.intervals import share
 from cnnkit.evaluation.scoring import checked, checked_names
 
 
@@ -33,14 +33,43 @@ def conformal_threshold(labels, probabilities, *, coverage=0.9):
         ValueError: an argument is not as above.
     """
     labels, probabilities = checked(labels, probabilities)
+    return _least(probabilities[np.arange(len(labels)), labels], coverage)
+
+
+def class_thresholds(labels, probabilities, *, coverage=0.9):
+    """Returns for each class the probability from which on it belongs into the set.
+
+    `conformal_threshold` keeps its promise for all pictures together, and may break it
+    for a rare class. Here it is kept for each class, at the price of larger sets
+    (Vovk, "Conditional validity of inductive conformal predictors", ACML 2012).
+
+    Args:
+        labels: int array of shape (n,), as for `conformal_threshold`.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        coverage: float between 0 and 1, how many pictures of each class shall have it
+            in their set.
+
+    Returns:
+        float64 array of shape (num_classes,), for `prediction_sets`. A class with fewer
+        than coverage / (1 - coverage) pictures (9 for 0.9) has 0: it is in every set.
+
+    Raises:
+        ValueError: an argument is not as above.
+    """
+    labels, probabilities = checked(labels, probabilities)
+    own = [probabilities[labels == i, i] for i in range(probabilities.shape[1])]
+    return np.array([_least(values, coverage) for values in own])
+
+
+def _least(of_truth, coverage):
+    """The probability that so many new pictures of this kind reach, 0 if none can."""
     if not 0 < coverage < 1:
         raise ValueError(
             f"`coverage` lies between 0 and 1. Received: coverage={coverage!r}"
         )
-    of_truth = np.sort(probabilities[np.arange(len(labels)), labels])[::-1]
     # The epsilon: 0.9 * 10 must not become 9.000000000000002, and so 10.
-    rank = int(np.ceil((len(labels) + 1) * coverage - 1e-9))
-    return float(of_truth[rank - 1]) if rank <= len(labels) else 0.0
+    rank = int(np.ceil((len(of_truth) + 1) * coverage - 1e-9))
+    return float(-np.sort(-of_truth)[rank - 1]) if rank <= len(of_truth) else 0.0
 
 
 def prediction_sets(probabilities, threshold):
@@ -48,7 +77,7 @@ def prediction_sets(probabilities, threshold):
 
     Args:
         probabilities: float array of shape (n, num_classes).
-        threshold: float, from `conformal_threshold`.
+        threshold: float, from `conformal_threshold`, or `class_thresholds`.
 
     Returns:
         bool array of shape (n, num_classes). A row may be empty: for a picture that is
@@ -61,7 +90,8 @@ def set_scores(labels, sets, *, class_names=None, confidence=0.95):
     """Returns how often the sets hold the true class, and how large they are.
 
     The promise of `conformal_threshold` is about all classes together. A rare one may
-    be covered less: that is what the rows of the classes are for.
+    be covered less: that is what the rows of the classes are for, and the remedy is
+    `class_thresholds`.
 
     Args:
         labels: int array of shape (n,), the true classes.
@@ -89,11 +119,8 @@ def set_scores(labels, sets, *, class_names=None, confidence=0.95):
     groups += [(name, labels == i) for i, name in enumerate(names)]
     rows = []
     for name, among in groups:
-        n = int(among.sum())
-        low, high = wilson(held[among].sum(), n, confidence=confidence)
-        value, size = np.nan, np.nan
-        if n:
-            value, size = held[among].mean(), sets[among].sum(axis=1).mean()
-        rows.append([name, value, float(low), float(high), size, n])
+        value, low, high, n = share(held[among], confidence=confidence)
+        size = sets[among].sum(axis=1).mean() if n else np.nan
+        rows.append([name, value, low, high, size, n])
     columns = ["class", "value", "low", "high", "size", "pictures"]
     return pd.DataFrame(rows, columns=columns).set_index("class")

@@ -7,8 +7,9 @@ and it is made on validation pictures, never on those of the test.
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from cnnkit.evaluation.intervals import wilson
+from cnnkit.evaluation.intervals import share, wilson
 from cnnkit.evaluation.probabilities import confidence_of
 from cnnkit.evaluation.scoring import checked
 
@@ -52,8 +53,9 @@ def choose_threshold(labels, probabilities, positive, *, sensitivity=0.95):
     """Returns the highest threshold that still finds so many pictures of a class.
 
     It is a choice, so it is made on validation pictures; `at_threshold` then says on
-    test pictures what it is worth. With few pictures of the class the sensitivity on
-    new ones may be well under what was asked for: look at its interval.
+    test pictures what it is worth. On new pictures it finds a little less than was
+    asked for: of those of a class with 10 validation pictures 91 of 100 on average, not
+    95. `threshold_interval` says how sure the choice is.
 
     Args:
         labels: int array of shape (n,), the true classes.
@@ -75,6 +77,38 @@ def choose_threshold(labels, probabilities, positive, *, sensitivity=0.95):
     curve = threshold_curve(labels, probabilities, positive)
     enough = curve["sensitivity"] >= sensitivity - 1e-12
     return float(curve.loc[enough.idxmax(), "threshold"])
+
+
+def threshold_interval(
+    labels, probabilities, positive, *, sensitivity=0.95, confidence=0.95
+):
+    """Returns between which thresholds the one lies that finds so many new pictures.
+
+    It is the interval of a quantile, which holds whatever the model is like
+    (`scipy.stats.quantile_test`). Who must not miss any takes its lower end.
+
+    Args:
+        labels: int array of shape (n,), as for `choose_threshold`.
+        probabilities: float array of shape (n, num_classes), rows summing to 1.
+        positive: int, the class that is looked for.
+        sensitivity: float in (0, 1), share of its pictures to be found.
+        confidence: float between 0 and 1, the share of such intervals that contain
+            the true value.
+
+    Returns:
+        (low, high), floats from 0 to 1. `low` is 0 where the class has too few pictures
+        to promise anything: under 72 for a sensitivity of 0.95.
+
+    Raises:
+        ValueError: as for `choose_threshold`.
+    """
+    choose_threshold(labels, probabilities, positive, sensitivity=sensitivity)
+    true, values = _of_class(*checked(labels, probabilities), positive)
+    if sensitivity == 1:
+        return 0.0, float(values[true].min())
+    found = stats.quantile_test(values[true], q=0.5, p=1 - sensitivity)
+    ends = found.confidence_interval(confidence)
+    return float(np.nan_to_num(ends.low, nan=0)), float(np.nan_to_num(ends.high, nan=1))
 
 
 def at_threshold(labels, probabilities, positive, threshold, *, confidence=0.95):
@@ -108,12 +142,10 @@ def at_threshold(labels, probabilities, positive, threshold, *, confidence=0.95)
         "precision": (called & true, called),
         "negative predictive value": (~called & ~true, ~called),
     }
-    rows = {}
-    for name, (hits, among) in shares.items():
-        hits, among = int(hits.sum()), int(among.sum())
-        low, high = wilson(hits, among, confidence=confidence)
-        value = hits / among if among else np.nan
-        rows[name] = [value, float(low), float(high), among]
+    rows = {
+        name: share(hits[among], confidence=confidence)
+        for name, (hits, among) in shares.items()
+    }
     columns = ["value", "low", "high", "pictures"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis("score").astype({"pictures": "int64"})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from cnnkit import evaluation
 from cnnkit.training.watch import Course
@@ -109,8 +110,9 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
         - valid: of the validation part, mean over the seeds; spread: standard deviation
           over them.
         - behind: how much less than the winner, mean over seeds and pictures; low and
-          high: its 95 % interval over the pictures (paired). Where low is above 0 the
-          winner is better by more than the choice of pictures.
+          high: its 95 % interval over both (pictures paired), wide enough for the best
+          having been chosen. Where low is above 0 the winner is better by more than
+          the luck of seeds and pictures.
         - test, test_low, test_high: of the model on the test part, with Wilson's
           interval; for the winner alone.
         - seeds: int.
@@ -192,14 +194,27 @@ def _compared(right, scores):
     """A row for each finalist, from which pictures each of its models got right."""
     means = {number: np.mean(hits, axis=0) for number, hits in right.items()}
     order = sorted(means, key=lambda number: -means[number].mean())
+    runs = {number: np.mean(hits, axis=1) for number, hits in right.items()}
+    finalists, seeds = len(runs), len(runs[order[0]])
+    luck = np.mean([np.var(of_seeds, ddof=1) for of_seeds in runs.values()])
     rows = {}
     for number in order:
-        behind = means[order[0]] - means[number]
-        half = 1.96 * behind.std(ddof=1) / len(behind) ** 0.5
+        behind, half = means[order[0]] - means[number], 0.0
+        if number != order[0]:
+            # Of seeds, whose variance few runs give, and of pictures: together a
+            # variance of so many degrees of freedom (Satterthwaite 1946). The winner
+            # was chosen for being first, so the limit is that of the largest of all
+            # differences (Tukey's, by the studentized range).
+            parts = np.array([2 * luck / seeds, behind.var(ddof=1) / len(behind)])
+            free = np.array([finalists * (seeds - 1), len(behind) - 1])
+            if parts.sum():
+                free = parts.sum() ** 2 / (parts**2 / free).sum()
+                limit = stats.studentized_range.ppf(0.95, finalists, free) / 2**0.5
+                half = limit * parts.sum() ** 0.5
         rows[number] = {
             "score": scores[number],
             "valid": means[number].mean(),
-            "spread": np.std([hits.mean() for hits in right[number]], ddof=1),
+            "spread": np.std(runs[number], ddof=1),
             "behind": behind.mean(),
             "low": behind.mean() - half,
             "high": behind.mean() + half,
@@ -214,7 +229,7 @@ def _in_words(table):
         clear = "by more" if table.iloc[1]["low"] > 0 else "by no more"
         text += (
             f", {table.iloc[1]['behind']:.1%} before the second, {clear} than the "
-            "choice of pictures explains"
+            "luck of seeds and pictures explains"
         )
     return (
         f"{text}. The search had said {first['score']:.1%}. On new pictures expect "

@@ -85,3 +85,39 @@ def test_any_ordered_column_is_cut_into_parts_with_names_of_their_own(name):
     assert found["pictures"].sum() == N - (name == "with gaps")
     assert found.attrs["too_small"] == N  # words that name pictures are no groups
     assert len(found) in (2, 3)
+
+
+def test_class_thresholds_keep_the_promise_for_a_rare_class_too():
+    rng = np.random.default_rng(4)
+    held = {"one": [], "own": []}
+    for _ in range(60):
+        labels = rng.choice(2, 800, p=[0.9, 0.1])
+        of_class = np.where(labels == 0, rng.beta(9, 1, 800), rng.beta(1, 1.5, 800))
+        said = np.stack([of_class, 1 - of_class], axis=1)
+        said[labels == 1] = said[labels == 1][:, ::-1]
+        known, new = (labels[:400], said[:400]), (labels[400:], said[400:])
+        one = evaluation.conformal_threshold(*known)
+        own = evaluation.class_thresholds(*known)
+        for name, least in (("one", one), ("own", own)):
+            sets = evaluation.prediction_sets(new[1], least)
+            held[name].append(evaluation.set_scores(new[0], sets)["value"])
+    one, own = (np.mean(values, axis=0) for values in held.values())
+    assert one[2] < 0.5  # of the rare class
+    assert (own > 0.88).all() and own[2] < 0.95
+    few = evaluation.class_thresholds([0] * 20 + [1] * 8, np.full((28, 2), 0.5))
+    assert few.tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("rare", [5, 20, 100])
+def test_the_interval_of_a_threshold_holds_the_one_that_finds_so_many(rare):
+    rng, held = np.random.default_rng(5), 0
+    labels = np.repeat([1, 0], [rare, 200])
+    for _ in range(200):
+        values = np.concatenate([rng.random(rare) ** 0.5, rng.random(200) ** 2])
+        said = np.stack([1 - values, values], axis=1)
+        low, high = evaluation.threshold_interval(labels, said, 1)
+        held += low <= 0.05**0.5 <= high  # the share of u ** 0.5 over t is 1 - t ** 2
+        chosen = evaluation.choose_threshold(labels, said, 1)
+        assert low <= chosen <= high
+        assert (low == 0) == (rare < 72)
+    assert held >= 200 * 0.93
