@@ -18,7 +18,9 @@ def label_suspects(labels, probabilities, *, class_names=None):
     suspected as are confidently of another class than their label; those whose own
     label gets the lowest probability. On Fashion-MNIST with 10 % of uniform noise this
     order finds more, and accuses fewer, than the paper's "prune by noise rate"
-    (cleanlab's default); it is cleanlab's `filter_by="low_self_confidence"`.
+    (cleanlab's default). It is cleanlab's `filter_by="low_self_confidence"`, which
+    also names pictures whose label is the likeliest class to the model; here these are
+    left out.
 
     Args:
         labels: int array of shape (n,), as given.
