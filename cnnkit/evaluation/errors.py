@@ -21,7 +21,8 @@ def most_confused(labels, probabilities, *, class_names=None, k=10, confidence=0
     Returns:
         A `pandas.DataFrame`, the most frequent first: "label", "predicted", "count",
         "pictures" (of the true class), "value" (their share), "low", "high". Pairs
-        that never happened are not in it.
+        that never happened are not in it. The first were chosen for being high, so by
+        luck too: their true share may lie under "low" (4 of 10, where all are alike).
 
     Raises:
         ValueError: labels, probabilities, names or `k` are not as above.

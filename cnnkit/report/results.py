@@ -1,7 +1,5 @@
 """Results of a model: its scores, confusions and worst mistakes."""
 
-import math
-
 import numpy as np
 
 from cnnkit import evaluation, explain, plots
@@ -56,8 +54,8 @@ def result(model, photos, part, table, rows):
         "unequal": unequal,
         "untested": [photos.class_names[i] for i in np.flatnonzero(counts == 0)],
         "of_100": _of_100(first["value"]),
-        "least": math.floor(100 * first["low"]),
-        "most": math.ceil(100 * first["high"]),
+        "least": _of_100(first["low"]),
+        "most": _of_100(first["high"]),
         "first": first,
         "all_of_100": _of_100(accuracy["value"]),
         "rarest": photos.class_names[smallest],
