@@ -7,7 +7,7 @@ not see.
 import ast
 import importlib.util
 import json
-import shutil
+import re
 import sys
 from pathlib import Path
 
@@ -104,81 +104,30 @@ def test_every_exercise_and_question_of_a_lesson_exists(name):
             assert code.count(f'exercises.{call}("{key}"') == 1
 
 
-TRAIN_BRIEFLY = """\
-import keras
-
-whole_fit = keras.Model.fit
-
-
-def fit(self, *arguments, **options):
-    brief = {"epochs": options.get("initial_epoch", 0) + 1, "steps_per_epoch": 2}
-    return whole_fit(self, *arguments, **{**options, **brief})
-
-
-keras.Model.fit = fit
-"""
-
-
-def named(source):
-    """The names that a cell makes or changes, and those that it uses."""
-    made, used = set(), set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            made.add(node.name)
-        elif isinstance(node, ast.alias):
-            made.add((node.asname or node.name).split(".")[0])
-        inner = node
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            inner = node.value.func  # model.compile(...) changes the model
-        elif not isinstance(getattr(node, "ctx", None), ast.Store):
-            continue
-        while isinstance(inner, ast.Attribute | ast.Subscript):
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            made.add(inner.id)
-    return made, used
-
-
-def touched_by_the_learner(solved, copy):
-    """The positions of code cells that the gap reaches, with all that they need."""
-    names = [named(cell) for cell in copy]
-    kept, changed = set(), set()
-    for i, (made, used) in enumerate(names):
-        if copy[i] != solved[i] or used & changed or "exercises." in copy[i]:
-            kept.add(i)
-            changed |= made
-    needed = set()
-    for i in reversed(range(len(copy))):
-        made, used = names[i]
-        if i in kept or made & needed:
-            kept.add(i)
-            needed |= used
-    return kept
-
-
-def test_cells_that_the_gap_reaches_are_found():
-    copy = [
-        "import a, b", "x = a.make()", "slow = b.train(x)", "x.compile()",
-        "def mine(v):\n    ...", "table['k'] = 1", "table = mine(x)", "slow.show()",
-    ]  # fmt: skip
-    solved = [cell.replace("...", "return v") for cell in copy]
-    assert touched_by_the_learner(solved, copy) == {0, 1, 3, 4, 6}
-
-
 @every_lesson
-def test_run_all_reaches_the_end_of_a_learners_copy(name, monkeypatch, tmp_path):
-    """nbval runs every cell of the solved lesson; here are those that may differ."""
+def test_in_a_learners_copy_no_cell_but_the_check_asks_for_the_answer(name):
+    """So Run All reaches the end: nbval has run the same cells in the solved lesson."""
+    module = importlib.import_module(f"cnnkit.exercises.lesson_{name[:2]}")
+    solved, copy = (
+        [cell.source for cell in lint.code_cells(read(path))]
+        for path in build.built_files(SOURCES[name])
+    )
+    [gap] = [i for i, source in enumerate(copy) if source != solved[i]]
+    function, *check = ast.parse(copy[gap]).body
+    assert isinstance(function, ast.FunctionDef) and len(check) <= 1
+    assert "raise NotImplementedError" in ast.unparse(function.body[-1])
+    after = [ast.unparse(line) for line in check] + copy[gap + 1 :]
+    assert all(re.match(r"exercises\.(check|question)\(", source) for source in after)
+    [check] = [source for source in after if source.startswith("exercises.check(")]
+    [key] = [key for key in module.CHECKS if f'"{key}"' in check or f"'{key}'" in check]
+    assert re.fullmatch(rf"exercises\.check\(['\"]{key}['\"], {function.name}\)", check)
+
+
+@pytest.mark.slow("a kernel, and every cell of the shortest lesson")
+def test_run_all_reaches_the_end_of_a_learners_copy(monkeypatch):
     monkeypatch.setenv("CNNKIT_STRICT", "0")
-    solved, copy = (read(path) for path in build.built_files(SOURCES[name]))
-    cells = lint.code_cells(copy)
-    sources = ([c.source for c in lint.code_cells(book)] for book in (solved, copy))
-    kept = touched_by_the_learner(*sources)
-    copy.cells = [cells[i] for i in sorted(kept | {len(cells) - 1})]
-    copy.cells.insert(0, nbformat.v4.new_code_cell(TRAIN_BRIEFLY))
-    shutil.copytree(build.REPOSITORY / "notebooks/tables", tmp_path / "tables")
-    executed = build.execute(copy, folder=tmp_path)
+    _, copy = build.built_files(SOURCES["02_convolution_by_hand"])
+    executed = build.execute(read(copy))
     said = [
         text for cell in lint.code_cells(executed) for text in lint.output_texts(cell)
     ]
