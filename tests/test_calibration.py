@@ -138,7 +138,7 @@ def test_on_an_overfitted_model_the_calibration_error_at_least_halves():
         pytest.skip(f"needs Fashion-MNIST: {error}")
     rng = np.random.default_rng(0)
     rows = [
-        rng.permutation(fashion.rows("train"))[:1500],
+        rng.permutation(fashion.rows("train"))[:800],
         rng.permutation(fashion.rows("valid"))[:1500],
         rng.permutation(fashion.rows("test"))[:4000],
     ]

@@ -182,32 +182,23 @@ def test_a_saved_file_predicts_the_same(name, tmp_path):
     assert class_names[3] == "digit 3"
 
 
-def test_a_file_with_layers_of_ours_is_loaded_by_a_fresh_process(tmp_path):
-    saving.save(usual("vit_cifar"), tmp_path / "model.keras", list("0123456789"))
-    program = (
-        "import sys; from cnnkit import saving; saving.load(sys.argv[1])[0].summary()"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "model.keras"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "class_token" in answer.stdout
-
-
 @every_builder
 def test_probabilities_stay_float32_under_bfloat16(name):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(name)
+        with without_random_start():
+            model = build(name)
     finally:
         keras.config.set_dtype_policy(before)
-    images, _ = digits(BUILDERS[name][1])
     assert model.get_layer("features").compute_dtype == "bfloat16"
     assert model.get_layer("features").output.dtype == "bfloat16"
-    probabilities = np.asarray(model(images[:2]))
-    assert probabilities.dtype == "float32"
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert model.output.dtype == "float32"
+    if name == "small_cnn":  # what Keras says of the others, it also does
+        images, _ = digits(BUILDERS[name][1])
+        probabilities = np.asarray(model(images[:2]))
+        assert probabilities.dtype == "float32"
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 @every_builder
@@ -244,13 +235,14 @@ for name in {names}:
     model.load_weights({folder!r} + f"/{{name}}.weights.h5")
     np.save({folder!r} + f"/{{name}}.npy", np.asarray(model(images[:2])))
 model.compile("adam", "sparse_categorical_crossentropy")
-losses = model.fit(images, labels, epochs=8, verbose=0).history["loss"]
+losses = model.fit(images, labels, epochs=3, verbose=0).history["loss"]
 assert losses[-1] < losses[0]
 """
 # What is no plain convolution, and small_cnn, which is also trained.
 NAMES_ON_JAX = ("alexnet_cifar", "capsnet", "graph_net", "vit_cifar", "small_cnn")
 
 
+@pytest.mark.slow("a process that imports JAX and compiles five networks")
 def test_the_same_weights_give_the_same_answers_on_jax(tmp_path):
     pytest.importorskip("jax")
     expected = {}

@@ -43,6 +43,7 @@ def digits():
     return data.from_arrays(images, scans.target[:200], together="same")
 
 
+@pytest.mark.slow("two workers, and those in place of the dead")
 def test_a_worker_that_dies_fails_its_trial_alone(tmp_path):
     tuner = tuning.search(
         space, digits(), folder=tmp_path, method="grid", epochs=2, workers=2, verbose=0
@@ -55,6 +56,7 @@ def test_a_worker_that_dies_fails_its_trial_alone(tmp_path):
     assert len(tuner.get_best_models(2)) == 2
 
 
+@pytest.mark.slow("two workers")
 def test_an_error_of_a_worker_is_raised_with_its_traceback(tmp_path):
     with pytest.raises(RuntimeError, match="undefined_name"):
         tuning.search(
@@ -89,6 +91,7 @@ def slow(hp):
     return space(hp)
 
 
+@pytest.mark.slow("a chief, two workers, and one that takes the place of a killed one")
 def test_a_worker_of_a_chief_is_killed_and_its_trial_is_not_lost(tmp_path):
     script, folder = tmp_path / "search.py", tmp_path / "runs"
     tests = os.path.dirname(__file__)

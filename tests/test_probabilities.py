@@ -112,9 +112,9 @@ def test_an_honest_model_has_a_small_calibration_error_and_a_boaster_a_large_one
 
 def test_intervals_of_the_bootstrap_are_those_of_drawing_the_pictures_again():
     labels, probabilities = case(4, 200, 3)
-    table = evaluation.probability_scores(labels, probabilities, replicates=4000)
+    table = evaluation.probability_scores(labels, probabilities, replicates=2000)
     rng, direct = np.random.default_rng(5), []
-    for _ in range(1500):
+    for _ in range(400):
         rows = rng.integers(0, 200, 200)
         some = labels[rows], probabilities[rows]
         direct.append([
@@ -124,8 +124,8 @@ def test_intervals_of_the_bootstrap_are_those_of_drawing_the_pictures_again():
         ])  # fmt: skip
     low, high = np.quantile(direct, [0.025, 0.975], axis=0)
     rows = table.loc[[(ALL, x) for x in ("log loss", "ROC area", "PR area")]]
-    np.testing.assert_allclose(rows["low"], low, atol=0.012)
-    np.testing.assert_allclose(rows["high"], high, atol=0.012)
+    np.testing.assert_allclose(rows["low"], low, atol=0.02)  # of a width of 0.1
+    np.testing.assert_allclose(rows["high"], high, atol=0.02)
 
 
 def test_a_class_without_pictures_leaves_no_warning():
