@@ -1,13 +1,9 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from scipy import stats
 
-from cnnkit import saving
 from cnnkit.models import anatomy
 from cnnkit.models.stochastic_depth import StochasticDepth, linear_rates
 
@@ -70,31 +66,13 @@ def test_a_residual_network_with_it_trains_and_one_without_branches_learns_nothi
         model = residual(rate)
         kernel = model.get_layer("conv1").kernel.numpy().copy()
         model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-        losses = model.fit(images, labels, epochs=15, verbose=0).history["loss"]
+        losses = model.fit(images, labels, epochs=8, verbose=0).history["loss"]
         ends.append(losses[-1] / losses[0])
         moved.append(np.abs(model.get_layer("conv1").kernel.numpy() - kernel).max())
     assert ends[0] < 0.6 and moved[0] > 1e-3 and moved[1] == 0
 
 
-def test_a_saved_model_comes_back_and_predicts_the_same(tmp_path):
-    model = residual(0.3)
-    file = saving.save(model, tmp_path / "model.keras", ["a", "b", "c"])
-    images = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
-    np.save(tmp_path / "images.npy", images)
-    program = (  # a fresh start, which has not seen the layer
-        "import numpy as np; from cnnkit import saving\n"
-        f"model, names = saving.load({str(file)!r})\n"
-        f"images = np.load({str(tmp_path / 'images.npy')!r})\n"
-        "print(names, model.get_layer('depth1').rate)\n"
-        f"np.save({str(tmp_path / 'out.npy')!r}, model.predict(images, verbose=0))"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert "('a', 'b', 'c') 0.3" in answer.stdout
-    expected = model.predict(images, verbose=0)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
-    assert np.ptp(expected) > 0.01
+def test_its_configuration_comes_back():
     again = StochasticDepth.from_config(StochasticDepth(0.3, seed=7).get_config())
     assert (again.rate, again.seed) == (0.3, 7)
 
