@@ -68,6 +68,9 @@ PAPER = {
 RESOLUTIONS = [224, 240, 260, 300, 380, 456, 528, 600]  # of the authors' code
 
 
+BUILT = ["b0", "b4", "b7"]  # the last row of the table is the largest
+
+
 @functools.cache
 def full_size(variant):
     with without_random_start():
@@ -79,20 +82,20 @@ def test_every_variant_has_a_published_size():
         assert list(VARIANTS) == list(published)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", BUILT)
 def test_parameter_count_matches_the_published_model(variant):
     model = full_size(variant)
     assert model.count_params() == KERAS_PARAMS[variant] - 7
     assert trainable(model) == TORCHVISION_PARAMS[variant]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", BUILT)
 def test_multiply_adds_match_the_publication(variant):
     total = multiply_adds(full_size(variant)) / 1e9
     assert total == pytest.approx(OPERATIONS[variant], abs=0.051)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", BUILT)
 def test_the_paper_gives_nearly_the_same_numbers(variant):
     model = full_size(variant)
     parameters, operations = PAPER[variant]
@@ -101,8 +104,10 @@ def test_the_paper_gives_nearly_the_same_numbers(variant):
 
 
 def test_each_variant_takes_pictures_of_its_own_resolution():
-    sizes = [full_size(variant).input_shape for variant in VARIANTS]
-    assert sizes == [(None, side, side, 3) for side in RESOLUTIONS]
+    assert [row[2] for row in VARIANTS.values()] == RESOLUTIONS
+    for variant in BUILT:
+        side = VARIANTS[variant][2]
+        assert full_size(variant).input_shape == (None, side, side, 3)
 
 
 def test_b0_has_the_stages_of_table_1():

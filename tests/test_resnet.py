@@ -26,6 +26,9 @@ TORCHVISION_PARAMS = {
 PAPER_OPERATIONS = {18: 1.8, 34: 3.6, 50: 3.8, 101: 7.6, 152: 11.3}
 
 
+BUILT = [18, 50, 152]  # both kinds of block, and the deepest
+
+
 @functools.cache
 def full_size(depth):
     with without_random_start():
@@ -36,21 +39,21 @@ def test_every_variant_has_a_published_size():
     assert set(VARIANTS) == set(TORCHVISION_PARAMS) == set(PAPER_OPERATIONS)
 
 
-@pytest.mark.parametrize("depth", VARIANTS)
+@pytest.mark.parametrize("depth", BUILT)
 def test_parameter_count_matches_the_published_model(depth):
     model = full_size(depth)
     biases = sum(conv.filters for conv in convolutions(model))
     assert trainable(model) - biases == TORCHVISION_PARAMS[depth]
 
 
-@pytest.mark.parametrize("depth", VARIANTS)
+@pytest.mark.parametrize("depth", BUILT)
 def test_multiply_adds_match_the_paper(depth):
     """Parameters do not show where a map is halved; operations do."""
     total = multiply_adds(full_size(depth))
     assert total / 1e9 == pytest.approx(PAPER_OPERATIONS[depth], abs=0.07)
 
 
-@pytest.mark.parametrize("depth", VARIANTS)
+@pytest.mark.parametrize("depth", BUILT)
 def test_the_depth_counts_the_weighted_layers_on_the_long_path(depth):
     convs = convolutions(full_size(depth))
     on_the_path = [conv for conv in convs if "project" not in conv.name]

@@ -89,9 +89,7 @@ def test_layers_stand_as_in_the_table_of_the_paper(depth):
     assert named == [(7, 7, 512), (4096,), (4096,), (1000,)]
 
 
-@pytest.mark.parametrize(
-    "depth, size", [(16, (32, 32)), (16, (71, 64)), (19, (40, 32))]
-)
+@pytest.mark.parametrize("depth, size", [(16, (71, 64)), (19, (40, 32))])
 def test_logits_equal_keras_applications_on_the_same_weights(depth, size):
     shape = (*size, 3)
     theirs = randomised(
