@@ -60,7 +60,7 @@ def test_stopping_it_leaves_the_families_that_were_done(
         return whole_fit(self, *arguments, **options)
 
     monkeypatch.setattr(keras.Model, "fit", fit)
-    table = experiments.compare_families(digits, TINY, minutes=0.05)
+    table = experiments.compare_families(digits, TINY, minutes=0.01)
     assert list(table.index) == ["small"]
     assert "1 of 2 families" in capsys.readouterr().out
 

