@@ -425,9 +425,7 @@ def test_the_most_exciting_picture_of_a_linear_unit_is_its_weights(world):
 
 def train(images, labels):
     keras.utils.set_random_seed(0)
-    model = models.small_cnn(
-        num_classes=12, input_shape=(48, 48, 3), widths=(12, 24, 48)
-    )
+    model = models.small_cnn(num_classes=12, input_shape=(48, 48, 3))
     model.compile(keras.optimizers.AdamW(4e-3), "sparse_categorical_crossentropy")
     model.fit(images, labels, batch_size=32, epochs=9, verbose=0)
     return model
