@@ -31,14 +31,20 @@ def linear(optimizer):
     return model, tf.data.Dataset.from_tensors((x, y)), curvature
 
 
-@pytest.mark.slow("600 steps, so that the rate rises slowly")
-def test_the_loss_turns_at_the_largest_stable_rate_of_a_quadratic():
-    model, points, curvature = linear(keras.optimizers.SGD(0.1, momentum=0.5))
+@pytest.mark.parametrize(
+    ("momentum", "stable"),
+    [
+        (0.0, lambda L: 2 / L),  # Nesterov, Introductory Lectures, 2004: rates < 2/L
+        (0.5, lambda L: 2 * (1 + 0.5) / L),  # heavy ball: 2 (1 + m) / L, Polyak 1964
+    ],
+)
+def test_the_loss_turns_at_the_largest_stable_rate_of_a_quadratic(momentum, stable):
+    model, points, curvature = linear(keras.optimizers.SGD(0.1, momentum=momentum))
     steps, lowest, highest = 600, 1e-3, 1e2
     table = training.find_learning_rate(
         model, points, lowest=lowest, highest=highest, steps=steps, verbose=0
     )
-    limit = 2 * (1 + 0.5) / curvature  # heavy ball: 2 (1 + m) / L, Polyak 1964
+    limit = stable(curvature)
     turn = table["rate"][table["loss"].idxmin()]
     assert limit / 1.2 < turn < limit * 1.2
     assert len(table) < steps and "3 times" in table.attrs["stopped"]
