@@ -4,7 +4,7 @@ import os
 
 from PIL import Image
 
-from cnnkit.data.opening import FORMATS, PictureError, open_picture  # noqa: F401
+from cnnkit.data.opening import FORMATS
 
 SUFFIXES = {
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2c", ".j2k", ".jfif", ".jp2",

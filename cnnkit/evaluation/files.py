@@ -222,7 +222,14 @@ def _pixels(paths, reader):
     if reader.image_size is not None:
         shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
         images = np.empty(shape, "uint8")
-        reasons = decoding.decode_all(paths, images, reader)["reason"]
+        facts = decoding.decode_all(paths, images, reader)
+        for path, traits in zip(paths, facts["traits"], strict=True):
+            if "clipped" in traits:
+                brighter = (
+                    f"brighter than those that were learnt from ({reader.white:,})"
+                )
+                _say(str(path), [f"{brighter}; what is above became white"])
+        reasons = facts["reason"]
         return images, [None if pd.isna(reason) else reason for reason in reasons]
     try:  # one picture, as large as it is
         picture = decoding.upright(paths[0].read_bytes(), reader, lambda s: s, "")

@@ -34,6 +34,7 @@ def pictures(photos):
         "height": height,
         "width": width,
         "color_mode": "grayscale" if channels == 1 else "rgb",
+        "fit": photos.reader.fit if photos.reader else "resize",
         "num_classes": photos.num_classes,
         "num_pictures": len(photos.manifest),
         "split": _digest(photos.manifest),

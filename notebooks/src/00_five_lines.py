@@ -140,12 +140,11 @@ plots.image_grid(images[worst], titles=titles, columns=5)
 #
 # ## Keep it, and use your own pictures
 #
-# A saved model carries the names of its classes, so it can be used where the pictures are not.
+# A saved model carries the names of its classes, and how its pictures were read, so it can be used
+# where they are not.
 
 # %%
-path = saving.save(
-    model, "runs/lesson_00/signs.keras", photos.class_names, overwrite=True
-)
+path = saving.save(model, "runs/lesson_00/signs.keras", photos, overwrite=True)
 reloaded, class_names = saving.load(path)
 class_names[:3]
 

@@ -53,6 +53,7 @@ SPLITS = [
     ("訓練用データ", "評価用データ"),
     ("01-TrainImages", "02-ValidationImages", "03-TestImages"),
     ("flowers_train", "flowers_val"),
+    ("ＴＲＡＩＮ", "ＴＥＳＴ"),
     ("train/flowers", "test/flowers"),
     ("dataset/photos/train2017", "dataset/photos/val2017"),
 ]
@@ -99,6 +100,11 @@ UNCLEAR = {  # the folders: words of the refusal; the classes with labels="first
     "domains": (["trainA", "trainB", "testA"], ("labels='first'",), 3),
     "a part and more": ([*each("train", "test", "extra")], ("labels='first'",), 3),
     "a part beside classes": (["cat", "dog", *each("val")], ("there is 'cat'",), 3),
+    "a word beside parts": (
+        each("cat", "dog", inner=("train", "test_old")),
+        ("holds the same folders",),
+        2,
+    ),
     "no training": (each("val", "test"), ("call them train, val and test",), 2),
 }
 
@@ -230,6 +236,19 @@ def test_masks_beside_the_pictures_of_classes_are_no_pictures(places, tmp_path):
     photos = data.from_folder(make(tmp_path, *places))
     assert photos.class_names == CLASSES and len(photos.manifest) == 8
     assert "masks or boxes" in " ".join(photos.notes)
+
+
+def test_boxes_of_other_pictures_are_a_class(tmp_path):
+    make(tmp_path, "pictures", *(f"boxes/box {i}.png" for i in range(4)))
+    assert data.from_folder(tmp_path).class_names == ("boxes", "pictures")
+
+
+def test_a_folder_inside_a_class_of_its_name_is_no_group(tmp_path):
+    make(tmp_path, "cat/cat", "dog/p1", "dog/p2")
+    manifest = data.from_folder(tmp_path, groups="folder").manifest
+    cats = manifest["path"].str.startswith("cat")
+    assert manifest.loc[cats, "group"].isna().all()
+    assert set(manifest.loc[~cats, "group"]) == {"p1", "p2"}
 
 
 def test_classes_that_are_called_mask_or_train_stay_classes(tmp_path):

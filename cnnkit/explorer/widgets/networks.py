@@ -14,13 +14,15 @@ from cnnkit.explorer.widgets.views import WIDE, close, drawing, menu, place, row
 COLOURS = [("each layer", "layer"), ("each block", "block"), ("all", "network")]
 
 
-def overview(model, images, class_names=None):
+def overview(model, images, class_names=None, *, reader=None):
     """Shows a picture on its way through a model, and any unit of it, by menus.
 
     Args:
         model: as for `explorer.overview` and `explorer.unit_step`.
         images: array of pixels in [0, 255], shape (n, height, width, channels).
         class_names: None, or one str a class.
+        reader: None, or the `reader` of the `ImageData` that the model learnt from, so
+            that files of one's own are read as it knows them.
 
     Returns:
         An `ipywidgets.VBox`: a menu of pictures, a button for files of one's own, a
@@ -31,7 +33,7 @@ def overview(model, images, class_names=None):
         ValueError: the pictures do not fit the model.
     """
     images = check_images(model, images)
-    which, taken, button, answer = choice(images)
+    which, taken, button, answer = choice(images, reader=reader)
     colours = menu("one scale of colours for", COLOURS)
 
     def draw(which, colours):
@@ -99,7 +101,7 @@ def filters(model, images):
     return ipywidgets.VBox([row_of([layers]), drawing(draw, [layers], slow=True)])
 
 
-def invariance(model, images, class_names=None, *, curve=None):
+def invariance(model, images, class_names=None, *, curve=None, reader=None):
     """Moves, turns, scales and brightens a picture: `explorer.invariance` with sliders.
 
     Args:
@@ -107,6 +109,7 @@ def invariance(model, images, class_names=None, *, curve=None):
         images: array of pixels in [0, 255], shape (n, height, width, channels).
         class_names: None, or one str a class.
         curve: None, or the table of `evaluation.invariance`.
+        reader: as for `overview`.
 
     Returns:
         An `ipywidgets.VBox`: a menu of pictures, a button for files of one's own,
@@ -115,7 +118,7 @@ def invariance(model, images, class_names=None, *, curve=None):
     Raises:
         ValueError: the pictures do not fit the model.
     """
-    which, taken, button, answer = choice(check_images(model, images))
+    which, taken, button, answer = choice(check_images(model, images), reader=reader)
     sliders = [
         _slider("right", 0, -0.3, 0.3, 0.05),
         _slider("down", 0, -0.3, 0.3, 0.05),

@@ -12,7 +12,7 @@ from cnnkit.explorer.widgets.views import as_message, menu
 NAME = 40  # letters of a file's name that are shown
 
 
-def choice(images, names=None):
+def choice(images, names=None, reader=None):
     """Makes a menu of pictures, and a button that adds pictures from files.
 
     A file is decoded as in the `data` room, and squeezed into the size of the first
@@ -48,11 +48,12 @@ def choice(images, names=None):
 
     def take(_):
         (height, width, channels), added, refused = images[0].shape, [], []
+        read = reader or Reader(grey=channels == 1)
         for file in button.value:
             name = _short(file["name"])
             try:
                 content = bytes(file["content"])
-                picture = decode(content, Reader((height, width), channels == 1))
+                picture = decode(content, read.sized((height, width)))
             except PictureError as error:
                 refused.append(f"{name} was not added: {error}.")
             else:
