@@ -207,7 +207,7 @@ def test_bad_files_are_answered_in_words():
     bomb = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     large = io.BytesIO()
-    Image.new("1", (8_000, 8_000)).save(large, "PNG")
+    Image.new("1", (8_200, 8_200)).save(large, "PNG")
     upload(button, [
         ("empty.png", b""), ("<b>text</b>.png", b"hello"),
         ("bomb.png", bomb.getvalue()), ("large.png", large.getvalue()),
@@ -217,9 +217,10 @@ def test_bad_files_are_answered_in_words():
     assert [line.partition(": ")[2].rstrip(".") for line in said] == [
         "the file is empty",
         "it is text, not a picture",
-        "it has more than a hundred million pixels, more than the 50 million that are "
-        "accepted",
-        "it has 8000 x 8000 pixels, more than the 50 million that are accepted",
+        "it has more than a hundred million pixels, more than the 64 million that are "
+        "accepted; save it smaller",
+        "it has 8200 x 8200 pixels, more than the 64 million that are accepted; save "
+        "it smaller",
         "it is damaged or cut short (its end is missing)",
     ]
     assert "&lt;b&gt;text&lt;/b&gt;.png was not added" in answer.value

@@ -108,6 +108,9 @@ def test_a_training_outlives_its_terminal(model, photos, tmp_path, monkeypatch):
     os.close(reading)
     gone = open(writing, "w", encoding="ascii")
     monkeypatch.setattr(sys, "stdout", gone)
+    signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # under nohup it is ignored, and stays so
     hangup = keras.callbacks.LambdaCallback(on_train_batch_end=close)
     with lasting_output():
         print("to nobody", flush=True)
