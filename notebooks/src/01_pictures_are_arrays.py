@@ -165,7 +165,7 @@ f"{by_chance:.0%} of the test pictures are known from training"
 # test a network that learns by heart looks brilliant. Now cnnkit's split of the same pictures.
 
 # %% tags=["nbval-check-output"]
-safe = data.from_arrays(twice, names, class_names=photos.class_names)
+safe = data.from_arrays(twice, names)
 split = safe.manifest.groupby("content_hash")["split"]
 f"{(split.nunique() > 1).sum()} of {len(split)} pictures have copies on two sides"
 
