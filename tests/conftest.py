@@ -6,6 +6,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time: what is green here is green elsewhere. To look for new
+# ones: pytest --hypothesis-profile=default
+settings.register_profile("same", derandomize=True, database=None)
+settings.load_profile("same")
 
 # Notebooks write to the home of the user, who may have none that can be written.
 _home = tempfile.TemporaryDirectory()  # gone when the tests are

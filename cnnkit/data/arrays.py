@@ -192,10 +192,10 @@ def _checked_labels(labels, num_pictures, class_names):
             )
         numbers = np.array([number[word] for word in words])
     names = tuple(text(name) for name in names)
-    if len(names) < 2 or len(set(names)) != len(names):
+    if len(names) < 2 or len(set(names) - {""}) != len(names):
         raise ValueError(
-            f"A classifier needs at least two classes with different names. Received: "
-            f"{folders.few(names)}"
+            "A classifier needs at least two classes with different names, none of "
+            f"them empty. Received: {folders.few([repr(name) for name in names])}"
         )
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -304,13 +304,14 @@ def test_what_pandas_makes_of_a_label_is_found_again(tmp_path, names):
 @settings(max_examples=25, deadline=None)
 @given(CLASSES)
 def test_any_class_comes_back_from_a_manifest(place, names):
+    # `from_arrays` takes off blanks at the ends: "1" and " 1" are one class, " " none.
+    assume(len({name.strip() for name in names} - {""}) == len(names))
     labels = np.arange(NUMBER) % len(names)
     pixels = np.stack(
         [np.asarray(Image.open(place / p).resize((8, 8))) for p in paths()]
     )
     photos = data.from_arrays(pixels, labels, class_names=names)
-    if photos.class_names != tuple(names):
-        return  # blanks at the ends, which `from_arrays` takes off
+    assert photos.class_names == tuple(name.strip() for name in names)
     photos = replace(photos, manifest=photos.manifest.assign(path=paths()))
     again = data.from_table(data.save_manifest(photos, place / "m.csv"))
     assert again.class_names == photos.class_names

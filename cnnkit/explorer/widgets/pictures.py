@@ -21,6 +21,7 @@ def choice(images, names=None, reader=None):
     Args:
         images: array of pixels in [0, 255], shape (n, height, width, channels).
         names: n str, or None for "picture 1", "picture 2", ...
+        reader: how files are read, a `data.Reader`, or None for squeezed pictures.
 
     Returns:
         An `ipywidgets.Dropdown` whose value is the place of a picture in the list; the
