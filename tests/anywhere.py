@@ -3,10 +3,12 @@
     python tests/anywhere.py [RUN ...] [-- ARGUMENTS OF PYTEST]
 
 A run is one row of ROWS, or some that are joined: `python3.12+ascii`. Without a name,
-all rows are gone through in four runs. Environments are kept in `.anywhere`.
+all rows are gone through in four runs. Environments are kept in `.anywhere`. A row whose
+Python is not on this machine is skipped, and says so.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,8 @@ ROWS = {
 }
 ALL = ["fonts+one-core+python3.11", "plain-kernels+ascii+python3.12"]
 ALL += ["avx2+user+python3.13", "lowest"]
+BASES = {row: row for row in ROWS if row.startswith("python")}
+BASES["lowest"] = "python3.11"
 VARIABLES = {
     "plain-kernels": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
@@ -44,9 +48,15 @@ known[:] = [font for font in known if font.fname.startswith(get_data_path())]
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
 
 
+def installed(name):
+    """Whether a Python is there and starts: a shim of pyenv may do neither."""
+    works = shutil.which(name) and subprocess.run([name, "-c", ""], capture_output=True)
+    return bool(works) and works.returncode == 0
+
+
 def environment(row):
     """The Python of a row, which is installed the first time."""
-    place, base = KEPT / row, "python3.11" if row == "lowest" else row
+    place, base = KEPT / row, BASES[row]
     python, package = str(place / "bin" / "python"), ".[notebooks,tests]"
     if not (place / "ready").exists():
         print(f"{row}: installing", flush=True)
@@ -69,10 +79,13 @@ def run(rows, arguments, place):
     python, before, busy, results = sys.executable, [], [], place / "results.xml"
     variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(place)])}
     variables.pop("PYTHONIOENCODING", None)
+    for base in {BASES[row] for row in rows if row in BASES}:
+        if not installed(base):
+            return f"skipped, as there is no {base} on this machine", False
     try:
         for row in rows:
             variables |= VARIABLES.get(row, {})
-            if row.startswith("python") or row == "lowest":
+            if row in BASES:
                 python = environment(row)
         if "fonts" in rows:
             (place / "no_fonts.py").write_text(NO_FONTS)
