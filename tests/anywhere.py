@@ -3,8 +3,8 @@
     python tests/anywhere.py [RUN ...] [-- ARGUMENTS OF PYTEST]
 
 A run is one row of ROWS, or some that are joined: `python3.12+ascii`. Without a name,
-all rows are gone through in four runs. Environments are kept in `.anywhere`. A row whose
-Python is not on this machine is skipped, and says so.
+all rows are gone through in four runs. Environments are kept in `.anywhere`. A row
+whose Python is not on this machine is skipped, and says so.
 """
 
 import os
