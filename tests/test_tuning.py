@@ -607,7 +607,7 @@ def test_a_trial_that_kills_the_process_twice_is_left_out(digits, tmp_path):
     assert list(table["status"]) == ["COMPLETED", "COMPLETED", "FAILED"]
 
 
-def test_wrong_arguments_are_refused_at_once(digits, tmp_path):
+def test_wrong_arguments_are_refused_at_once(digits, tmp_path, monkeypatch):
     search = partial(tuning.search, dense, digits, folder=tmp_path)
     with pytest.raises(ValueError, match="minutes=3, or max_trials=20"):
         search()
@@ -619,6 +619,9 @@ def test_wrong_arguments_are_refused_at_once(digits, tmp_path):
         tuning.search(dense, np.zeros(3), folder=tmp_path, max_trials=1)
     with pytest.raises(ValueError, match="one of what training reports"):
         search(max_trials=1, objective=keras_tuner.Objective("val_f1", "max"), epochs=1)
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")  # a worker of KerasTuner
+    with pytest.raises(ValueError, match="runs in one process"):
+        search(max_trials=1)
 
 
 @pytest.mark.parametrize(("ahead", "is_clear"), [(0.03, False), (0.15, True)])

@@ -101,7 +101,6 @@ class _Kept:
     @synchronized
     def create_trial(self, tuner_id):  # noqa: D102
         if self.folder and tuner_id not in self.ongoing_trials and self.is_over():
-            self.tuner_ids.discard(tuner_id)
             return Trial(self.get_space(), status="STOPPED")
         trial = super().create_trial(tuner_id)
         if self.folder and trial.status == "RUNNING":
@@ -146,10 +145,6 @@ class _Kept:
 
     def _save_trial(self, trial):
         if self.folder and trial.status in ENDED:
-            if trial.status == "FAILED" and not trial.message:  # by another process
-                path = self.folder / f"trial_{trial.trial_id}.reason"
-                trial.message = path.read_text("utf-8") if path.exists() else "unknown"
-                path.unlink(missing_ok=True)
             now, number = time.monotonic(), trial.trial_id
             self.seconds[number] = round(now - self._clocks[number], 2)
             self.ended_at[number] = round(now - self._begun, 2)

@@ -1,6 +1,7 @@
 """The search: a KerasTuner tuner that keeps its budget and survives."""
 
 import math
+import os
 import pathlib
 
 import keras_tuner
@@ -8,7 +9,7 @@ import keras_tuner
 from cnnkit.training import checkpoint, fingerprint
 from cnnkit.training.describing import config_text
 from cnnkit.training.watch import Course
-from cnnkit.tuning import oracles, parallel
+from cnnkit.tuning import oracles
 from cnnkit.tuning.hypermodels import together
 from cnnkit.tuning.progress import Progress
 from cnnkit.tuning.tuner import Search
@@ -26,7 +27,6 @@ def search(
     max_trials=None,
     epochs=10,
     objective="val_accuracy",
-    workers=1,
     seed=0,
     verbose=1,
 ):
@@ -50,6 +50,9 @@ def search(
     A trial with a loss that is not finite, or too large for the memory, fails alone,
     with its reason in `trials`; any other error ends the search at once.
 
+    A search runs in one process. For one on several machines take KerasTuner's own
+    tuners, with its variables KERASTUNER_ORACLE_IP, _PORT and KERASTUNER_TUNER_ID.
+
     Interrupting it (Ctrl-C, or the stop button of a notebook) returns the tuner with
     the trials that were finished.
 
@@ -72,11 +75,6 @@ def search(
             the most that a trial gets.
         objective: str, what training reports, such as "val_loss", or a
             `keras_tuner.Objective`.
-        workers: int, processes on this machine that train trials, each with its share
-            of the cores; more than one for models too small to keep all cores busy.
-            They import the space, so it has to be in a .py file. A worker that dies,
-            as for lack of memory, fails its trial, and another takes its place. For
-            several machines see `tuning.parallel`.
         seed: int from 0, of the search; from it and its number each trial gets a seed
             for its weights and the order of the pictures.
         verbose: 0 is silent, 1 prints a line for each trial or, in a notebook, keeps a
@@ -98,16 +96,12 @@ def search(
         >>> tuner = search(space, photos, minutes=3, folder="runs/flowers")
         >>> tuning.trials(tuner)
     """
-    _check(space, data, method, minutes, max_trials, epochs, workers, seed)
+    _check(space, data, method, minutes, max_trials, epochs, seed)
     if not isinstance(space, keras_tuner.HyperModel):
         space = together(space)
     folder = pathlib.Path(folder).expanduser().absolute()
     oracle = oracles.make(method, objective, epochs, seed)
     tuner = Search(oracle, space, data, folder, epochs, seed)
-    if parallel.is_worker():
-        tuner.course = Course(minutes)
-        tuner.search(lambda trial: None)
-        return tuner
     with checkpoint.Run(folder, {}, verbose):
         about = _about(space, data, oracle, method, epochs, seed)
         _compare(folder, about)
@@ -116,12 +110,7 @@ def search(
         progress.opened(damaged)
         tuner.course = Course(oracle.left() / 60)
         try:
-            if workers > 1:
-                parallel.search(tuner, workers, progress)
-            elif parallel.is_chief():
-                parallel.serve(tuner, progress)
-            else:
-                tuner.search(progress)
+            tuner.search(progress)
         except KeyboardInterrupt:
             progress.stopped()
         else:
@@ -169,7 +158,7 @@ def _compare(folder, about):
         checkpoint.write(path, about)
 
 
-def _check(space, data, method, minutes, max_trials, epochs, workers, seed):
+def _check(space, data, method, minutes, max_trials, epochs, seed):
     if not callable(space) and not isinstance(space, keras_tuner.HyperModel):
         raise ValueError(
             "`space` is a function of hyperparameters to a model, or what "
@@ -189,9 +178,13 @@ def _check(space, data, method, minutes, max_trials, epochs, workers, seed):
             "Say when to end: minutes=3, or max_trials=20. Received: neither"
         )
     least = {"minutes": minutes, "max_trials": max_trials, "epochs": epochs}
-    least["workers"] = workers
     for name, value in least.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"`{name}` is above 0. Received: {name}={value!r}")
     if seed < 0:
         raise ValueError(f"`seed` is a whole number from 0. Received: seed={seed!r}")
+    if address := os.environ.get("KERASTUNER_ORACLE_IP"):  # it would wait for an hour
+        raise ValueError(
+            "This search runs in one process, and takes no trials from another: unset "
+            f"the variable. Received: KERASTUNER_ORACLE_IP={address!r}"
+        )

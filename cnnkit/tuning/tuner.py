@@ -1,7 +1,5 @@
 """The tuner: which trial is run, how it may fail, and what of it is kept."""
 
-import time
-
 import keras
 import keras_tuner
 import numpy as np
@@ -56,32 +54,22 @@ class Search(keras_tuner.Tuner):
         """
         oracle = self.oracle
         while (trial := oracle.create_trial(self.tuner_id)).status != "STOPPED":
-            if trial.status == "IDLE":  # until a trial of another worker has ended
-                time.sleep(0.1)
-                continue
             try:
                 self.run_trial(trial)
                 trial.status = "COMPLETED"
             except _Failed as error:
-                self._failed(trial, str(error))
+                trial.status, trial.message = "FAILED", str(error)
             except (MemoryError, tf.errors.ResourceExhaustedError) as error:
                 said = str(error).strip().partition("\n")[0]
-                self._failed(trial, f"out of memory: {said}")
+                trial.status, trial.message = "FAILED", f"out of memory: {said}"
             except BaseException as error:
                 values = trial.hyperparameters.values
                 error.add_note(f"In trial {trial.trial_id} of the search: {values}")
-                if not self._is_worker():
-                    oracle.put_back(trial)
+                oracle.put_back(trial)
                 raise
             oracle.end_trial(trial)
             self._prune()
             progress(trial)
-
-    def _failed(self, trial, reason):
-        trial.status, trial.message = "FAILED", reason
-        if self._is_worker():  # KerasTuner's protocol has no word for it
-            path = self.folder / f"trial_{trial.trial_id}.reason"
-            path.write_text(reason, encoding="utf-8")
 
     def run_trial(self, trial):
         """Trains one set of hyperparameters, and reports each epoch to the oracle.
