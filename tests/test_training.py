@@ -2,16 +2,19 @@ import math
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
+from sklearn import metrics
 
 from cnnkit import augment, data, models, training
 from cnnkit.training import precision
+from cnnkit.training.metrics import BalancedAccuracy
+from cnnkit.training.phases import CALIBRATED
 from cnnkit.training.schedules import Cosine, OneCycle
-from cnnkit.training.watch import Course, KeepBest
+from cnnkit.training.watch import KeepBest
 
 
 @pytest.fixture(scope="module")
@@ -47,27 +50,61 @@ def test_fit_learns_repeats_exactly_and_leaves_the_best_weights(digits, capsys):
     assert sum("epoch" in line for line in lines) <= 30
 
 
-@pytest.mark.parametrize(
-    ("epochs", "steps", "expected"),
-    [
-        (300, 20, 101),  # a third of the run, after the first epoch
-        (15, 20, 11),  # at least 10 epochs
-        (90, 2, 51),  # at least 100 steps: BatchNorm's averages lag behind
-        (40, 2, 40),
-    ],
-)
-def test_patience_without_a_number_waits_for_all_three(epochs, steps, expected):
-    at = SimpleNamespace(share=lambda: at.epoch / epochs, epoch=0)
-    best = KeepBest(at)
+@pytest.mark.parametrize("patience, stopped_at", [(None, None), (3, 4)])
+def test_a_run_ends_early_only_where_patience_is_asked_for(patience, stopped_at):
+    best = KeepBest(patience)
     best.set_model(small())
-    best.set_params({"steps": steps})
     best.model.stop_training = False
     best.on_train_begin()
-    for at.epoch in range(1, epochs + 1):
-        best.on_epoch_end(at.epoch - 1, {"loss": 1, "val_loss": 1 + (at.epoch > 1)})
+    for epoch in range(300):
+        best.on_epoch_end(epoch, {"loss": 1, "val_loss": 1 + epoch})
         if best.model.stop_training:
             break
-    assert (at.epoch, best.epoch) == (expected, 0)
+    assert best.epoch == 0
+    assert best.model.stop_training == (stopped_at is not None)
+    assert stopped_at is None or epoch + 1 == stopped_at
+
+
+def test_the_kept_epoch_is_the_best_calibrated_one_where_classes_count_alike(digits):
+    """By scikit-learn's log loss, weighted, and SciPy's best temperature."""
+    weights = {k: 1.0 + k for k in range(10)}
+    model = small()
+    history = training.fit(
+        model, digits, epochs=4, class_weight=weights, monitor=CALIBRATED, verbose=0,
+        precision="float32", learning_rate=0.02,
+    )  # fmt: skip
+    values = history.history[CALIBRATED]
+    assert history.params["best_epoch"] == 1 + int(np.argmin(values))
+    labels = np.concatenate([y.numpy() for _, y in digits.valid])
+    logits = np.log(model.predict(digits.valid, verbose=0))
+    by_class = [weights[label] for label in labels]
+
+    def log_loss(step):
+        answers = scipy.special.softmax(logits / 2**step, axis=1)
+        return metrics.log_loss(
+            labels, answers, sample_weight=by_class, labels=range(10)
+        )
+
+    found = scipy.optimize.minimize_scalar(log_loss, bounds=(-2, 4), method="bounded")
+    assert found.fun <= min(values) * (1 + 1e-4) < found.fun * 1.02
+    best = history.params["best_epoch"] - 1
+    plain = metrics.log_loss(labels, np.exp(logits), labels=range(10))
+    assert history.history["val_log_loss"][best] == pytest.approx(plain, rel=1e-4)
+    weighted = log_loss(0) * np.mean(by_class)  # as Keras weighs: over the pictures
+    assert history.history["val_loss"][best] == pytest.approx(weighted, rel=1e-4)
+    assert len(model.evaluate(digits.valid, verbose=0)) == 2  # loss and accuracy
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_balanced_accuracy_is_that_of_scikit_learn(one_hot):
+    luck = np.random.default_rng(0)
+    labels, answers = luck.integers(0, 4, 50), luck.dirichlet(np.ones(4), 50)
+    metric = BalancedAccuracy(4)
+    for part in (slice(30), slice(30, 50)):
+        given = np.eye(4)[labels[part]] if one_hot else labels[part]
+        metric.update_state(given, answers[part])
+    expected = metrics.balanced_accuracy_score(labels, answers.argmax(axis=1))
+    assert float(metric.result()) == pytest.approx(expected)
 
 
 PLAIN_LOSS = "sparse_categorical_crossentropy"
@@ -106,7 +143,7 @@ def test_fit_is_the_plain_keras_that_its_docstring_shows(digits, optimizer):
         )
     training.fit(
         ours, digits, epochs=2, optimizer=optimizer, patience=9, verbose=0,
-        precision="float32", **options,
+        precision="float32", monitor="val_loss", **options,
     )  # fmt: skip
     plain, start = plain_keras(digits, theirs), small()
     for mine, other, before in zip(
@@ -141,23 +178,30 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing(schedul
 
 
 def test_averaged_weights_are_those_of_the_closed_form(digits):
-    """Keras' average starts after the first step; then it is k e + (1 - k) w."""
+    """k e + (1 - k) w, of weights and of BatchNorm's statistics, k small at first."""
     seen = []
     follow = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: seen.append(
-            model.trainable_variables[0].numpy()
-        )
+        on_train_batch_end=lambda batch, logs: seen.append(arrays())
     )
     model = small()
+
+    def arrays():
+        return [v.numpy() for v in model.weights if v.dtype == "float32"]  # no seeds
+
+    averages = arrays()
     training.fit(
-        model, digits, epochs=1, ema=0.9, callbacks=[follow], verbose=0,
+        model, digits, epochs=1, ema=0.6, callbacks=[follow], verbose=0,
         precision="float32",
     )  # fmt: skip
-    average = seen[0]
-    for weights in seen[1:]:
-        average = 0.9 * average + 0.1 * weights
-    np.testing.assert_allclose(model.trainable_variables[0], average, atol=1e-6)
-    assert np.abs(average - seen[-1]).max() > 1e-4
+    for step, weights in enumerate(seen, start=1):
+        kept = min(0.6, (1 + step) / (10 + step))
+        averages = [
+            kept * e + (1 - kept) * w for e, w in zip(averages, weights, strict=True)
+        ]
+    for left, average in zip(arrays(), averages, strict=True):
+        np.testing.assert_allclose(left, average, atol=1e-5, rtol=1e-5)
+    assert any("moving" in v.path for v in model.weights)
+    assert np.abs(averages[0] - seen[-1][0]).max() > 1e-4
 
     two = small()
     training.fit(two, digits, epochs=2, ema=0.9, verbose=0, precision="float32")
@@ -257,7 +301,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_best(digits):
     model = small()
     history = training.fit(model, digits, epochs=5, learning_rate=1e30, verbose=0)
     assert "not finite" in history.params["stopped"]
-    best = KeepBest(Course())
+    best = KeepBest()
     best.set_model(small())
     best.on_epoch_end(0, {"loss": 1.0, "val_loss": math.nan})
     assert best.weights is None and best.model.stop_training

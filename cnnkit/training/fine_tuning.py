@@ -8,8 +8,15 @@ from cnnkit.training import resuming
 from cnnkit.training.interrupts import memory_for
 from cnnkit.training.layer_rates import rate_shares, unfreeze_top
 from cnnkit.training.losses import check_balance
-from cnnkit.training.phases import BROKEN_OFF, Recipe, join, train_phase
-from cnnkit.training.recipe import SCRATCH_RATE, check
+from cnnkit.training.phases import (
+    BROKEN_OFF,
+    CALIBRATED,
+    MONITORS,
+    Recipe,
+    join,
+    train_phase,
+)
+from cnnkit.training.recipe import SCRATCH_RATE, check_run, one_of
 from cnnkit.training.watch import Course
 from cnnkit.transfer.features import seen_in_time
 from cnnkit.transfer.heads import backbone_layers, body_of, head_of
@@ -35,6 +42,7 @@ def fine_tune(
     augment=None,
     class_weight=None,
     loss="crossentropy",
+    monitor=CALIBRATED,
     resume=None,
     seed=0,
     verbose=1,
@@ -74,6 +82,7 @@ def fine_tune(
         augment: None or a function, as for `ImageData.batches`; not for the head.
         class_weight: None or dict, as for `fit`; in each stage.
         loss: str or Keras loss, as for `fit`; in each stage.
+        monitor: str, as for `fit`; in each stage.
         resume: None or a folder, as for `fit`. The features are not saved: going on
             with the head computes them again.
         seed: int, as for `fit`.
@@ -93,12 +102,16 @@ def fine_tune(
         >>> history = fine_tune(model, photos, minutes=5)
     """
     stages = _checked_stages(unfreeze, lowest_rate)
-    check(model, data, epochs, minutes)
+    check_run(model, data, epochs, minutes)
+    one_of(MONITORS, "monitor", monitor)
     balanced = check_balance(data, class_weight, loss)
     is_free = all(layer.trainable for layer in backbone_layers(model))
     if learning_rate is None:
         learning_rate = SCRATCH_RATE if is_free else TUNED_RATE
-    recipe = Recipe(learning_rate, weight_decay, patience, verbose, *balanced)
+    recipe = Recipe(
+        learning_rate, weight_decay, patience, verbose, *balanced,
+        monitor=monitor,
+    )  # fmt: skip
     options = {"batch_size": batch_size, "seed": seed}
     settings = recipe._asdict() | options | {
         "epochs": epochs,
@@ -145,10 +158,9 @@ def fine_tune(
             if done[-1].params["stopped"] in BROKEN_OFF or not in_time:
                 break
             name = f"top {unfreeze_top(model, share)} layers"
-            losses = [
-                loss for part in done for loss in part.history.get("val_loss", ())
-            ]
-            before = min(filter(math.isfinite, losses), default=None)
+            values = [v for part in done for v in part.history.get(monitor, ())]
+            best = min if MONITORS[monitor] == "min" else max
+            before = best(filter(math.isfinite, values), default=None)
             part = course.part(1 / left)
             done.append(phase(name, saved, recipe, part, passes, loss_before=before))
         if len(done) > 1:  # a file of the model names no optimizer of ours

@@ -15,6 +15,7 @@ from cnnkit.training import compiled, precision
 from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.layer_rates import LayerRates
 from cnnkit.training.losses import CROSSENTROPY
+from cnnkit.training.metrics import BalancedAccuracy, LogLoss
 from cnnkit.training.muon import Muon
 from cnnkit.training.resuming import Saver
 from cnnkit.training.schedules import OneCycle
@@ -25,6 +26,15 @@ INTERRUPTED, TERMINATED = "you stopped it", "the process was asked to end"
 BROKEN_OFF = INTERRUPTED, TERMINATED  # by somebody, before time or epochs were up
 UNDECAYED = ["bias", "gamma", "beta"]  # few numbers, which overfit nothing
 MOMENTUM = 0.9
+CALIBRATED = "val_calibrated_log_loss"
+MONITORS = {  # what may say which epoch is the best, and which of its values
+    CALIBRATED: "min",
+    "val_log_loss": "min",
+    "val_loss": "min",
+    "val_accuracy": "max",
+    "val_balanced_accuracy": "max",
+}
+TEMPERATURES = [2 ** (step / 3) for step in range(-4, 13)]  # 0.4 to 16
 
 
 class Recipe(NamedTuple):
@@ -42,6 +52,7 @@ class Recipe(NamedTuple):
     clip: float | None = None
     precision: str = "float32"
     callbacks: tuple = ()
+    monitor: str = CALIBRATED
     shares: dict | None = None  # of the learning rate, by the path of a variable
 
 
@@ -60,8 +71,6 @@ def make_optimizer(recipe):
         "learning_rate": recipe.learning_rate,
         "weight_decay": recipe.weight_decay,
         "global_clipnorm": recipe.clip,
-        "use_ema": recipe.ema is not None,
-        "ema_momentum": recipe.ema or 0.99,
     }
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **shared)
@@ -89,7 +98,7 @@ def train_phase(
         recipe: `Recipe`.
         course: `Course`, with the minutes that are left.
         epochs: int, or None where only the minutes count.
-        loss_before: float, the validation loss of the weights that the model has
+        loss_before: float, the value of `monitor` for the weights that the model has
             now, which are kept if no epoch is better; None where they are random.
         saved: `checkpoint.Phase` to go on from and to save to, or None. Where it is
             done, `train` and `valid` may be None.
@@ -99,29 +108,35 @@ def train_phase(
         epoch was better than before) and stopped.
     """
     clock = Clock(recipe.schedule(recipe.learning_rate), course)
-    best = KeepBest(course, recipe.patience)
+    monitor = {"monitor": recipe.monitor, "direction": MONITORS[recipe.monitor]}
+    best = KeepBest(recipe.patience, **monitor)
     if loss_before is not None:
-        best.loss, best.weights = loss_before, model.get_weights()
+        best.loss, best.weights = best.sign * loss_before, model.get_weights()
     history = keras.callbacks.History()
     history.epoch = []  # for an interrupt before training begins, when Keras sets it
     callbacks = [clock, best, history, *recipe.callbacks]
+    kept = [clock, best]
     if recipe.verbose:
         callbacks.insert(2, Report(name, course, best))
     if recipe.ema is not None:
-        averaged = Averaged()
+        averaged = Averaged(recipe.ema)
+        kept.append(averaged)
         callbacks = [averaged, *callbacks, Latest(averaged)]
     listening = Listening() if saved else contextlib.nullcontext()
     stopped, goes_on = None, True
     with precision.computing_in(model, recipe.precision), listening:
         options = {
-            "metrics": ["accuracy"],
+            "metrics": ["accuracy", LogLoss()],
+            "weighted_metrics": [LogLoss(TEMPERATURES, "calibrated_log_loss")],
             # On a CPU compiling to XLA makes training slower, on a GPU faster.
             "jit_compile": (
                 "auto" if tf.config.list_physical_devices("GPU") else False
             ),
         }
+        if recipe.monitor == "val_balanced_accuracy":
+            options["metrics"].append(BalancedAccuracy(model.output_shape[-1]))
         if saved:
-            saver = Saver(saved, course, history, [clock, best], listening)
+            saver = Saver(saved, course, history, kept, listening)
             callbacks.append(saver)
         try:
             compiled.compile_for(model, recipe, make_optimizer, options)
@@ -136,7 +151,7 @@ def train_phase(
                 with compiled.graphs_that_can_go():
                     model.fit(
                         train,
-                        validation_data=valid,
+                        validation_data=_weighted(valid, recipe.class_weight),
                         epochs=epochs or MOST_EPOCHS,
                         initial_epoch=saved.epoch if saved else 0,
                         callbacks=callbacks,
@@ -155,7 +170,11 @@ def train_phase(
                     "best_epoch": None if best.epoch is None else best.epoch + 1,
                     "stopped": stopped or best.why or _ended(clock, history, epochs),
                     "learning_rate": recipe.learning_rate,
+                    "monitor": recipe.monitor,
                 }
+                if not compiled.is_kept(model):  # files and `evaluate` as usual
+                    options |= {"metrics": ["accuracy"], "weighted_metrics": None}
+                    model.compile(model.optimizer, recipe.loss, **options)
                 if saved and stopped:
                     saver.how_to_go_on()
                 elif saved:
@@ -165,6 +184,16 @@ def train_phase(
                 raise
             history.params["stopped"] = _by_whom(stop)  # it came when all was done
     return history
+
+
+def _weighted(batches, class_weight):
+    """Validation batches whose pictures count as their class does in training."""
+    if class_weight is None:
+        return batches
+    weights = tf.constant([class_weight[k] for k in range(len(class_weight))])
+    return batches.map(
+        lambda images, labels: (images, labels, tf.gather(weights, labels))
+    )
 
 
 def _by_whom(stop):

@@ -15,7 +15,7 @@ from cnnkit.training import precision as precisions
 from cnnkit.training import resuming
 from cnnkit.training.interrupts import memory_for
 from cnnkit.training.losses import check_balance, soft_loss
-from cnnkit.training.phases import Recipe, join, train_phase
+from cnnkit.training.phases import CALIBRATED, MONITORS, Recipe, join, train_phase
 from cnnkit.training.schedules import SCHEDULES
 from cnnkit.training.watch import Course
 
@@ -51,6 +51,7 @@ def fit(
     patience=None,
     class_weight=None,
     loss="crossentropy",
+    monitor=CALIBRATED,
     callbacks=(),
     resume=None,
     seed=0,
@@ -68,11 +69,13 @@ def fit(
         model.compile(optimizer, "sparse_categorical_crossentropy",
                       metrics=["accuracy"], jit_compile=False)
         model.fit(data.train, validation_data=data.valid, epochs=epochs,
-                  callbacks=[EarlyStopping(patience=..., restore_best_weights=True)])
+                  callbacks=[...])  # to keep the best weights, as `monitor` has it
 
-    The best weights are those of the epoch with the lowest validation loss.
-    Interrupting it (Ctrl-C, or the stop button of a notebook) ends the run early and
-    leaves the best weights so far.
+    The best weights are those of the epoch in which the validation pictures were told
+    apart best, by their log loss after calibration: a network that is only too sure of
+    itself goes on learning, and `evaluation.calibrate` mends the rest. Interrupting it
+    (Ctrl-C, or the stop button of a notebook) ends the run early and leaves the best
+    weights so far.
 
     Args:
         model: `keras.Model` from pixels in [0, 255] to probabilities; it is compiled
@@ -101,18 +104,25 @@ def fit(
             `augment.cutmix()`. The training accuracy is then that of mixed pictures.
         ema: float in (0, 1), such as 0.99: validation, and the weights that are left,
             are a moving average over steps (Polyak and Juditsky, 1992), of which each
-            step keeps so much; None takes the latest.
+            step keeps so much, in the first steps less; BatchNorm's statistics are
+            averaged as well. None takes the latest.
         clip: float, the longest gradient, over all weights together (Pascanu et al.,
             2013); None lets all pass.
         precision: "float32", "mixed_bfloat16" (layers compute in 16 bits while they
             train; weights, the saved model and predictions stay in 32), or "auto",
             which takes 16 bits where machine and model gain from them.
-        patience: int, epochs without a better validation loss after which training
-            stops; None waits for a third of the run, at least 10 epochs and 100 steps.
+        patience: int, epochs without a better `monitor` after which training stops;
+            None goes on to the end, where the learning rate has come down.
         class_weight: None, or a dict from each label to how much its pictures count in
-            the training loss, such as `data.balance.class_weights(photos)`.
+            the loss and in `monitor`, such as `data.balance.class_weights(photos)`.
         loss: "crossentropy", or "focal" (`losses.SparseFocalCrossentropy`), or a Keras
             loss for integer labels.
+        monitor: str, which value of an epoch says how good it was:
+            "val_calibrated_log_loss" (the log loss at the temperature that suits it
+            best; Berta et al., 2025, https://arxiv.org/abs/2501.19195; weighted as the
+            classes are), "val_log_loss" (plain), "val_loss" (with what smoothing,
+            class weights and regularisation add), "val_accuracy" or
+            "val_balanced_accuracy".
         callbacks: sequence of `keras.callbacks.Callback` of yours, called after ours;
             none that would do again, otherwise, what an argument here does.
         resume: str or path of a folder in which the run is saved after each epoch, or
@@ -129,10 +139,10 @@ def fit(
         verbose: 0 is silent, 1 prints at most some twenty lines in all.
 
     Returns:
-        A `keras.callbacks.History` with loss, accuracy, val_loss, val_accuracy and
-        learning_rate for each epoch. Its `params` say also: phases (name and number
-        of epochs), best_epoch (from 1), seconds, stopped (why), precision, and advice
-        where nothing was learnt.
+        A `keras.callbacks.History` with loss, accuracy, log_loss, their val_ values,
+        `monitor` and learning_rate for each epoch. Its `params` say also: phases (name
+        and number of epochs), best_epoch (from 1), seconds, stopped (why), precision,
+        and advice where nothing was learnt.
 
     Raises:
         ValueError: neither `epochs` nor `minutes`, an argument out of its range, a
@@ -147,8 +157,9 @@ def fit(
     Example:
         >>> history = fit(model, photos, minutes=2)
     """
-    check(model, data, epochs, minutes)
-    usual_rate, usual_decay = _one_of(OPTIMIZERS, "optimizer", optimizer)
+    check_run(model, data, epochs, minutes)
+    usual_rate, usual_decay = one_of(OPTIMIZERS, "optimizer", optimizer)
+    one_of(MONITORS, "monitor", monitor)
     soft = soft_loss(loss, class_weight, label_smoothing, mix)
     class_weight, loss = check_balance(data, class_weight, loss)
     recipe = Recipe(
@@ -159,11 +170,12 @@ def fit(
         class_weight=class_weight,
         loss=soft or loss,
         optimizer=optimizer,
-        schedule=_one_of(SCHEDULES, "schedule", schedule),
+        schedule=one_of(SCHEDULES, "schedule", schedule),
         ema=ema,
         clip=clip,
         precision=precisions.choose(model, precision),
-        callbacks=_checked_callbacks(callbacks),
+        callbacks=_checked_callbacks(callbacks, monitor),
+        monitor=monitor,
     )
     _check_numbers(recipe)
     course = Course(minutes)
@@ -196,18 +208,8 @@ def fit(
     return history
 
 
-def check(model, data, epochs, minutes):
-    """Checks what would otherwise fail later, or in silence.
-
-    Args:
-        model: as for `fit`.
-        data: as for `fit`.
-        epochs: as for `fit`.
-        minutes: as for `fit`.
-
-    Raises:
-        ValueError: model, pictures and duration do not fit; the message says how.
-    """
+def check_run(model, data, epochs, minutes):
+    """Checks the arguments of `fit` that would otherwise fail later, or in silence."""
     check_keras()
     if epochs is None and minutes is None:
         raise ValueError(
@@ -245,7 +247,8 @@ def check(model, data, epochs, minutes):
         )
 
 
-def _one_of(table, name, value):
+def one_of(table, name, value):
+    """Returns what a table has under a name, or says which names it has."""
     if value not in table:
         raise ValueError(
             f"`{name}` is one of {tuple(table)}. Received: {name}={value!r}"
@@ -253,7 +256,7 @@ def _one_of(table, name, value):
     return table[value]
 
 
-def _checked_callbacks(callbacks):
+def _checked_callbacks(callbacks, monitor):
     """A tuple of them, without such as `fit` would overrule or break."""
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = (callbacks,)
@@ -265,11 +268,11 @@ def _checked_callbacks(callbacks):
                     f"callbacks with {type(callback).__name__}"
                 )
         if getattr(callback, "restore_best_weights", False):  # of EarlyStopping
-            if callback.monitor != "val_loss":
+            if callback.monitor != monitor:
                 raise ValueError(
-                    "The weights that are left are those of the lowest validation "
-                    "loss: leave restore_best_weights away. Received: EarlyStopping "
-                    f"with monitor={callback.monitor!r}"
+                    "Which weights are left is said by monitor=: leave "
+                    "restore_best_weights away. Received: EarlyStopping with monitor="
+                    f"{callback.monitor!r}, and monitor={monitor!r}"
                 )
     return tuple(callbacks)
 

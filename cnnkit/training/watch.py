@@ -5,8 +5,14 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from cnnkit.data.surroundings import say
+
+
+def told(monitor):
+    """The name of a value of the history in words: val_log_loss."""
+    return monitor.replace("val_", "validation ").replace("_", " ")
 
 
 class Course:
@@ -84,29 +90,60 @@ class Clock(keras.callbacks.Callback):
 
 
 class Averaged(keras.callbacks.Callback):
-    """Puts the averaged weights into the model for validation, and the latest back.
+    """Averages weights over steps, and puts the averages into the model to validate.
+
+    What BatchNorm has measured is averaged as well, as it belongs to the weights. In
+    step t an average keeps min(decay, (1 + t) / (10 + t)) of itself, so that a short
+    run does not end on its random start (as TensorFlow's ExponentialMovingAverage with
+    `num_updates`).
 
     It stands before `KeepBest` in the callbacks, which so keeps the averages, and its
     other half, `Latest`, behind it.
+
+    Args:
+        decay: float in (0, 1).
     """
 
-    latest = None
+    remembered = ("averages", "steps")  # by a run that is saved
+
+    def __init__(self, decay):
+        super().__init__()
+        self.decay, self.averages, self.steps, self.latest = decay, None, 0, None
+
+    def on_train_begin(self, logs=None):  # noqa: D102
+        if self.averages is None:
+            self.averages = [v.numpy() for v in _averaged_in(self.model)]
+        self._now = [tf.Variable(value) for value in self.averages]
+        self._step = tf.function(self._follow)
+
+    def _follow(self, kept):
+        for average, weight in zip(self._now, _averaged_in(self.model), strict=True):
+            average.assign(weight.value + kept * (average - weight.value))
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        self.steps += 1
+        kept = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self._step(tf.constant(kept, "float32"))
 
     def on_test_begin(self, logs=None):  # noqa: D102
-        weights, optimizer = self.model.trainable_variables, self.model.optimizer
+        weights = _averaged_in(self.model)
         self.latest = [weight.numpy() for weight in weights]
-        for weight, average in zip(
-            weights, optimizer._model_variables_moving_average, strict=True
-        ):
+        self.averages = [average.numpy() for average in self._now]
+        for weight, average in zip(weights, self.averages, strict=True):
             weight.assign(average)
 
     def put_back(self):
         """Gives the model the weights of the last step again."""
         if self.latest is not None:
-            variables = self.model.trainable_variables
-            for weight, value in zip(variables, self.latest, strict=True):
+            weights = _averaged_in(self.model)
+            for weight, value in zip(weights, self.latest, strict=True):
                 weight.assign(value)
         self.latest = None
+
+
+def _averaged_in(model):
+    """The weights that learn, and the statistics of layers: not their seeds."""
+    return [v for v in model.weights if v.dtype == "float32"]
 
 
 class Latest(keras.callbacks.Callback):
@@ -127,28 +164,22 @@ class Latest(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the best epoch; stops when none gets better.
 
-    The best is that of the lowest validation loss, unless `monitor` says otherwise.
-
     A loss that is not finite ends the run at once and is never the best. If that
     happens before any epoch was good, the weights of the start are the best.
 
     Args:
-        course: `Course` of the run.
-        patience: int, epochs without improvement before stopping; None waits for a
-            third of the run, at least 10 epochs and 100 steps. In its first steps a
-            network with BatchNorm looks worse than it is: the averages that it
-            predicts with lag behind. With few pictures these are many epochs.
+        patience: int, epochs without improvement before stopping, or None.
         monitor: str, which of the logs says how good an epoch was.
         direction: "min" or "max", which of its values is the best.
     """
 
-    remembered = ("loss", "weights", "epoch", "share", "why")  # by a run that is saved
+    remembered = ("loss", "weights", "epoch", "why")  # by a run that is saved
 
-    def __init__(self, course, patience=None, *, monitor="val_loss", direction="min"):
+    def __init__(self, patience=None, *, monitor="val_loss", direction="min"):
         super().__init__()
-        self.course, self.patience = course, patience
+        self.patience = patience
         self.monitor, self.sign = monitor, 1 if direction == "min" else -1
-        self.loss, self.weights, self.epoch, self.share = math.inf, None, None, 0.0
+        self.loss, self.weights, self.epoch = math.inf, None, None
         self.why, self.start, self.bad_batch = None, None, ""
 
     def on_train_begin(self, logs=None):  # noqa: D102
@@ -175,16 +206,10 @@ class KeepBest(keras.callbacks.Callback):
         elif value < self.loss:
             self.weights, self.start = self.model.get_weights(), None
             self.loss, self.epoch = value, epoch
-            self.share = self.course.share()
-        else:
+        elif self.patience:
             waited = epoch - (-1 if self.epoch is None else self.epoch)
-            enough = waited >= self.patience if self.patience else (
-                waited >= 10
-                and waited * self.params["steps"] >= 100
-                and self.course.share() - self.share >= 1 / 3
-            )  # fmt: skip
-            if enough:
-                self.why = f"no better validation loss for {waited} epochs"
+            if waited >= self.patience:
+                self.why = f"no better {told(self.monitor)} for {waited} epochs"
                 self.model.stop_training = True
 
     def _not_finite(self):

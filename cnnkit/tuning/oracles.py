@@ -15,6 +15,7 @@ from keras_tuner import HyperParameters, synchronized
 from keras_tuner.engine.trial import Trial
 from threadpoolctl import threadpool_limits
 
+from cnnkit.training.phases import CALIBRATED
 from cnnkit.tuning import records
 
 ENDED = ("COMPLETED", "FAILED")
@@ -30,14 +31,14 @@ class _Kept:
 
     Attributes:
         picks_by: str, which of the values that training reports says which epoch of a
-            trial is kept: "val_loss" or the objective.
+            trial is kept: the `monitor` of `training.fit`, or the objective.
         seconds: dict from the number of a trial to how long it took.
         ended_at: dict from the number of a trial to the seconds of the search, all its
             goes together, when it had ended.
     """
 
     folder = None  # until `open`, it is an oracle as any other
-    picks_by = "val_loss"
+    picks_by = CALIBRATED
 
     def open(self, folder, max_trials, minutes):
         """Takes up the trials of a folder, and begins to count.

@@ -21,8 +21,8 @@ def trials(tuner):
         (missing where it is not active), then
 
         - score: of the objective, at the epoch whose weights were kept: that of the
-          lowest validation loss, and where the space compiles its models, of the best
-          objective.
+          best `monitor` of `training.fit`, and where the space compiles its models, of
+          the best objective.
         - epochs: how many it was trained for, in all.
         - seconds: how long it took, and at: seconds of the search when it had ended.
         - status: "COMPLETED", "FAILED" or "RUNNING"; reason: why it failed.

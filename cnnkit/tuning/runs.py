@@ -58,7 +58,7 @@ def trains_itself(hypermodel, model):
     """Returns whether a model comes with an optimizer, or is not for `training.fit`.
 
     Of such a model the epoch with the best objective is kept, as by any tuner of
-    KerasTuner; `training.fit` keeps that of the lowest validation loss.
+    KerasTuner; `training.fit` keeps that of its `monitor`.
 
     Args:
         hypermodel: `keras_tuner.HyperModel`.
@@ -121,9 +121,7 @@ def _as_compiled(tuner, hp, model, epochs, course, seed):
     """Trains with the optimizer and the loss that the model came with."""
     history, space = keras.callbacks.History(), tuner.hypermodel
     objective = tuner.oracle.objective
-    best = KeepBest(
-        course, epochs, monitor=objective.name, direction=objective.direction
-    )
+    best = KeepBest(monitor=objective.name, direction=objective.direction)
     callbacks = [best, history, _Deadline(course)]
     options = {"epochs": epochs, "callbacks": callbacks, "verbose": 0}
     try:

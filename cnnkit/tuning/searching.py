@@ -73,7 +73,7 @@ def search(
         max_trials: int, trials in all.
         epochs: int, passes over the training pictures in a trial; with "hyperband"
             the most that a trial gets.
-        objective: str, what training reports, such as "val_loss", or a
+        objective: str, what training reports, such as "val_log_loss", or a
             `keras_tuner.Objective`.
         seed: int from 0, of the search; from it and its number each trial gets a seed
             for its weights and the order of the pictures.

@@ -88,7 +88,7 @@ plots.training_curves(history)
 # **What you should see:** training accuracy climbs towards 1. Validation accuracy follows later, in
 # jumps, since each of its 96 pictures counts for one point. Where it stays below, the gap has a name,
 # *overfitting*: part of what was learned belongs to those 408 pictures and not to road signs. `fit`
-# keeps the weights of the epoch with the lowest validation loss. Lesson 05 is about this figure.
+# keeps the weights of the epoch that did best on the validation pictures. Lesson 05 is about this figure.
 #
 # ## How good is it?
 #

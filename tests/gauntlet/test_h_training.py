@@ -61,7 +61,7 @@ def colours(tmp_path):
         (keras.callbacks.SwapEMAWeights(), "ema="),
         (
             keras.callbacks.EarlyStopping("val_accuracy", restore_best_weights=True),
-            "lowest validation loss",
+            "said by monitor=",
         ),
     ],
     ids=lambda value: type(value).__name__,
