@@ -75,7 +75,7 @@ def clock(monkeypatch):
 
     So minutes end after the same steps on a fast and on a busy machine.
     """
-    from cnnkit.training import checkpoint, watch
+    from cnnkit.training import checkpoint, in_time, watch
     from cnnkit.tuning import oracles
 
     def monotonic():
@@ -84,7 +84,7 @@ def clock(monkeypatch):
 
     clock = SimpleNamespace(now=0.0)
     moved = SimpleNamespace(**vars(time) | {"monotonic": monotonic})
-    for module in (checkpoint, oracles, watch):
+    for module in (checkpoint, in_time, oracles, watch):
         monkeypatch.setattr(module, "time", moved)
     return clock
 

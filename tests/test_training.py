@@ -10,7 +10,7 @@ import scipy.optimize
 from sklearn import metrics
 
 from cnnkit import augment, data, models, training
-from cnnkit.training import precision
+from cnnkit.training import in_time, precision
 from cnnkit.training.metrics import BalancedAccuracy
 from cnnkit.training.phases import CALIBRATED
 from cnnkit.training.schedules import Cosine, OneCycle
@@ -281,6 +281,20 @@ def test_minutes_are_kept_and_reported(digits, clock):
     assert 5.5 < clock.now < 6.5
     assert history.params["stopped"] == "the time was up"
     assert history.history["learning_rate"][-1] < 2e-3
+
+
+def test_a_validation_too_long_for_the_minutes_takes_some_of_each_class(
+    digits, clock, capsys
+):
+    history = training.fit(small(), digits, minutes=0.002)
+    lines = capsys.readouterr().out
+    assert "validated on 1 of 2 batches, drawn from all classes" in lines
+    assert "It took" in lines and len(history.epoch) == 1
+    table = in_time.some_of(digits, 0.5).manifest
+    number = table.loc[table["split"] == "valid", "label"].value_counts()
+    assert sorted(number.index) == list(range(10)) and set(number) <= {2, 3}
+    same = table["split"] == digits.manifest["split"]
+    assert set(digits.manifest.loc[~same, "split"]) == {"valid"}
 
 
 def test_an_interrupt_leaves_the_best_weights_and_a_history(digits, monkeypatch):

@@ -5,6 +5,7 @@ import math
 import keras
 
 from cnnkit.training import resuming
+from cnnkit.training.in_time import some_of
 from cnnkit.training.interrupts import memory_for
 from cnnkit.training.layer_rates import rate_shares, unfreeze_top
 from cnnkit.training.losses import check_balance
@@ -127,12 +128,17 @@ def fine_tune(
     course = Course(minutes)
     valid = data.batches("valid", batch_size=batch_size)
 
+    def fewer(number):
+        some = some_of(data, number / len(valid))
+        return some.batches("valid", batch_size=batch_size)
+
     def phase(name, saved, recipe, course, epochs, **before):
         start = saved.epoch if saved else 0
         train = data.batches("train", augment=augment, epoch=start, **options)
         return train_phase(
-            name, model, train, valid, recipe, course, epochs, saved=saved, **before
-        )
+            name, model, train, valid, recipe, course, epochs,
+            fewer=fewer, saved=saved, **before,
+        )  # fmt: skip
 
     with memory_for(batch_size), opened as run:
         if is_free:

@@ -1,6 +1,7 @@
 """The loss of a run, and what makes up for classes of unequal size in it."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from cnnkit.data import balance
@@ -152,3 +153,13 @@ def check_balance(data, class_weight, loss):
             f"Received: class_weight={class_weight!r}"
         )
     return class_weight, loss
+
+
+def weighted(batches, class_weight):
+    """Validation batches whose pictures count as their class does in training."""
+    if class_weight is None:
+        return batches
+    weights = tf.constant([class_weight[k] for k in range(len(class_weight))])
+    return batches.map(
+        lambda images, labels: (images, labels, tf.gather(weights, labels))
+    )

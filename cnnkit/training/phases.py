@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from cnnkit.data.surroundings import say
 from cnnkit.training import compiled, precision
+from cnnkit.training.in_time import affordable
 from cnnkit.training.interrupts import Listening, Terminated
 from cnnkit.training.layer_rates import LayerRates
-from cnnkit.training.losses import CROSSENTROPY
+from cnnkit.training.losses import CROSSENTROPY, weighted
 from cnnkit.training.metrics import BalancedAccuracy, LogLoss
 from cnnkit.training.muon import Muon
 from cnnkit.training.resuming import Saver
@@ -86,8 +87,9 @@ def make_optimizer(recipe):
 
 
 def train_phase(
-    name, model, train, valid, recipe, course, epochs, *, loss_before=None, saved=None
-):
+    name, model, train, valid, recipe, course, epochs, *,
+    fewer=None, loss_before=None, saved=None,
+):  # fmt: skip
     """Compiles and trains one phase, then restores the weights that were best.
 
     Args:
@@ -98,6 +100,7 @@ def train_phase(
         recipe: `Recipe`.
         course: `Course`, with the minutes that are left.
         epochs: int, or None where only the minutes count.
+        fewer: as for `in_time.affordable`, where validation may have to be cut.
         loss_before: float, the value of `monitor` for the weights that the model has
             now, which are kept if no epoch is better; None where they are random.
         saved: `checkpoint.Phase` to go on from and to save to, or None. Where it is
@@ -147,11 +150,20 @@ def train_phase(
                     return history
             if epochs is not None:
                 course.steps = epochs * len(train)
+            valid = weighted(valid, recipe.class_weight)
+            if goes_on and fewer and course.left() < math.inf:
+
+                def fewer_weighted(number):
+                    return weighted(fewer(number), recipe.class_weight)
+
+                valid, clock.test_seconds = affordable(
+                    model, valid, course.left, fewer_weighted, verbose=recipe.verbose
+                )
             if goes_on:
                 with compiled.graphs_that_can_go():
                     model.fit(
                         train,
-                        validation_data=_weighted(valid, recipe.class_weight),
+                        validation_data=valid,
                         epochs=epochs or MOST_EPOCHS,
                         initial_epoch=saved.epoch if saved else 0,
                         callbacks=callbacks,
@@ -184,16 +196,6 @@ def train_phase(
                 raise
             history.params["stopped"] = _by_whom(stop)  # it came when all was done
     return history
-
-
-def _weighted(batches, class_weight):
-    """Validation batches whose pictures count as their class does in training."""
-    if class_weight is None:
-        return batches
-    weights = tf.constant([class_weight[k] for k in range(len(class_weight))])
-    return batches.map(
-        lambda images, labels: (images, labels, tf.gather(weights, labels))
-    )
 
 
 def _by_whom(stop):
@@ -251,6 +253,11 @@ def join(phases, course, verbose, seed, num_classes):
         say(
             f"No epoch was finished ({history.params['stopped']}): the model is as it "
             "was, or has seen part of the pictures once."
+        )
+    if verbose and course.elapsed() > 1.3 * course.seconds:
+        say(
+            f"It took {course.elapsed():.0f} s where {course.seconds:.0f} were asked: "
+            "the graph, one batch and one validation cannot be done in less."
         )
     if verbose and advice:
         say(advice)

@@ -13,6 +13,7 @@ import keras
 from cnnkit.data.surroundings import check_keras
 from cnnkit.training import precision as precisions
 from cnnkit.training import resuming
+from cnnkit.training.in_time import some_of
 from cnnkit.training.interrupts import memory_for
 from cnnkit.training.losses import check_balance, soft_loss
 from cnnkit.training.phases import CALIBRATED, MONITORS, Recipe, join, train_phase
@@ -84,7 +85,8 @@ def fit(
         epochs: int, passes over the training pictures.
         minutes: float, wall-clock minutes, compiling and validation included; at the
             end of them the learning rate has come down as well. Give this, or
-            `epochs`, or both for whichever comes first. With `minutes` the number of
+            `epochs`, or both for whichever comes first. Where a validation would take
+            over a seventh of them, it is on a part of the pictures. The number of
             epochs depends on the speed of the machine, so a run is repeated exactly
             with the number of epochs that it reached.
         batch_size: int, pictures in a training step.
@@ -201,8 +203,11 @@ def fit(
             **shared,
         )
         phase = train_phase(
-            "all layers", model, train, valid, recipe, course, epochs, saved=saved
-        )
+            "all layers", model, train, valid, recipe, course, epochs, saved=saved,
+            fewer=lambda number: some_of(data, number / len(valid)).batches(
+                "valid", **shared
+            ),
+        )  # fmt: skip
     history = join([phase], course, verbose, seed, data.num_classes)
     history.params["precision"] = recipe.precision
     return history

@@ -12,6 +12,7 @@ Averages: 2,000 pictures of Fashion-MNIST, few epochs.
 import argparse
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 EPOCHS, EMA = 30, 0.99
@@ -27,11 +28,17 @@ def main():
 
     from cnnkit import data
 
+    folder = Path(os.environ.get("CNNKIT_DATA", "."))
     try:
-        cifar, clothes = data.load("cifar10"), data.load("fashion_mnist")
+        clothes = data.load("fashion_mnist")
+        cifar = np.load(folder / "cifar10_jpeg_subset.npz", allow_pickle=False)
     except FileNotFoundError as error:
         print(f"skipped: {error}")
         return 0
+    cifar = [
+        (cifar[f"x_{part}"], cifar[f"y_{part}"][:, 0]) for part in ("train", "test")
+    ]
+    clothes = [data.to_arrays(clothes, part) for part in ("train", "test")]
     rules, averages = [], []
     for seed in range(options.seeds):
         luck = np.random.default_rng(seed)
@@ -50,21 +57,24 @@ def main():
 
 
 def drawn(photos, numbers, luck):
-    """Some training pictures of some classes, and the test pictures of these."""
+    """Some training pictures of some classes, and at most 2,000 test pictures."""
     import numpy as np
 
     from cnnkit import data
 
-    images, labels = data.to_arrays(photos, "train")
+    (images, labels), (test, truth) = photos
     places = [
         luck.permutation(np.flatnonzero(labels == k))[:n] for k, n in numbers.items()
     ]
     places, classes = np.concatenate(places), list(numbers)
     new = np.searchsorted(classes, labels[places])
-    test, truth = data.to_arrays(photos, "test")
-    known = np.isin(truth, classes)
-    truth = np.searchsorted(classes, truth[known])
-    return data.from_arrays(images[places], new), test[known][:2000], truth[:2000]
+    known = luck.permutation(np.flatnonzero(np.isin(truth, classes)))[:2000]
+    test = test[known].reshape(len(known), *images.shape[1:3], -1)
+    return (
+        data.from_arrays(images[places], new),
+        test,
+        np.searchsorted(classes, truth[known]),
+    )
 
 
 def network(photos, seed):
