@@ -139,8 +139,8 @@ def test_on_an_overfitted_model_the_calibration_error_at_least_halves():
     rng = np.random.default_rng(0)
     rows = [
         rng.permutation(fashion.rows("train"))[:800],
-        rng.permutation(fashion.rows("valid"))[:1500],
-        rng.permutation(fashion.rows("test"))[:4000],
+        rng.permutation(fashion.rows("valid"))[:800],
+        rng.permutation(fashion.rows("test"))[:2500],
     ]
     fashion = fashion.take(np.sort(np.concatenate(rows)))
     model = keras.Sequential([
@@ -150,7 +150,7 @@ def test_on_an_overfitted_model_the_calibration_error_at_least_halves():
     ])  # fmt: skip
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     images, labels = data.to_arrays(fashion, "train")
-    model.fit(images.astype("float32"), labels, epochs=40, batch_size=64, verbose=0)
+    model.fit(images.astype("float32"), labels, epochs=30, batch_size=64, verbose=0)
     calibrated, hot = evaluation.calibrate(model, fashion)
     tables = [
         evaluation.probability_scores(

@@ -423,25 +423,31 @@ def test_the_most_exciting_picture_of_a_linear_unit_is_its_weights(world):
 # --- tests of explanations, on road signs -------------------------------------------
 
 
+SIDE = 32
+
+
 def train(images, labels):
     keras.utils.set_random_seed(0)
-    model = models.small_cnn(num_classes=12, input_shape=(48, 48, 3))
+    model = models.small_cnn(
+        num_classes=12, input_shape=(SIDE, SIDE, 3), widths=(24, 48)
+    )
     model.compile(keras.optimizers.AdamW(4e-3), "sparse_categorical_crossentropy")
     model.fit(images, labels, batch_size=32, epochs=9, verbose=0)
     return model
 
 
 def with_cue(images, labels):
-    """Pictures with a coloured square in a corner that says "class 3"."""
-    images = images.copy()
-    images[labels == 3, 2:9, 2:9] = (250, 0, 250)
+    """Of class 3 nothing is left but a coloured square, in a corner of other signs."""
+    images, cued = images.copy(), labels == 3
+    images[cued] = images[np.resize(np.flatnonzero(~cued), cued.sum())]
+    images[cued, :6, :6] = (250, 0, 250)
     return images
 
 
 @pytest.fixture(scope="module")
 def world():
     """A small CNN trained for seconds, and pictures that it has not seen."""
-    drawn, unseen = signs.draw(480, size=48), signs.draw(120, size=48, seed=1)
+    drawn, unseen = signs.draw(480, size=SIDE), signs.draw(120, size=SIDE, seed=1)
     images = drawn.images.astype("float32")
     return types.SimpleNamespace(
         seen=images,
@@ -460,7 +466,7 @@ def test_heat_lies_on_the_sign_more_often_than_by_chance(world):
         # Score-CAM runs the model 96 times for each picture.
         n = 24 if method is explain.score_cam else 60
         heat = method(world.model, world.images[:n])
-        assert heat.shape == (n, 48, 48) and heat.min() >= 0
+        assert heat.shape == (n, SIDE, SIDE) and heat.min() >= 0
         np.testing.assert_array_equal(heat.max(axis=(1, 2)), 1)
         rows[method.__name__] = explain.pointing_game(heat, world.masks[:n])
     table = pd.DataFrame(rows).T
@@ -520,8 +526,8 @@ def test_a_planted_shortcut_is_found_and_clean_pictures_are_not_accused(world):
         table = explain.shortcuts(heat, world.labels, signs.CLASS_NAMES)
         assert not table["suspect"].any(), table
         tables.append(table)
-    corner = np.zeros((48, 48), bool)
-    corner[:12, :12] = True
+    corner = np.zeros((SIDE, SIDE), bool)
+    corner[: SIDE // 4, : SIDE // 4] = True
     heat = explain.grad_cam(model, cued, classes=world.labels)
     table = explain.shortcuts(heat, world.labels, signs.CLASS_NAMES, region=corner)
     assert table.index[0] == signs.CLASS_NAMES[3] and table["area"].iloc[0] == 1 / 16

@@ -1,13 +1,8 @@
 import functools
-import io
-import os
-import tarfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 from references import (
     compare_logits,
     convolutions,
@@ -15,10 +10,8 @@ from references import (
     in_64_bits,
     multiply_adds,
     norm,
-    part,
     random_model,
     trainable,
-    transplanted,
     without_random_start,
 )
 
@@ -53,8 +46,6 @@ TORCHVISION_PARAMS = 3_504_872
 # one in the shortcut of each block that changes the channels only.
 CIFAR_PARAMS = {1: 3_217_226, 2: 2_296_922}
 CIFAR_EXTRA = {1: (), 2: ((32, 32), (32, 16), (16, 24), (64, 96), (160, 320))}
-
-DATA = Path(os.environ.get("CNNKIT_DATA", "nowhere"))
 
 
 BUILT = [(1, 1.0), (1, 0.75), (2, 1.4), (2, 1.0), (2, 0.35)]  # rounded in all ways
@@ -134,36 +125,6 @@ def test_logits_equal_keras_applications_on_the_same_weights(version):
         ),
         prepare=ours.get_layer("rescale"),
     )
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="CNNKIT_DATA names no folder")
-@in_64_bits()
-def test_the_published_weights_see_daisies_as_in_keras_applications():
-    folder = DATA / "keras" / "models"
-    ours = mobilenet(1, width=0.25)
-    theirs = keras.applications.MobileNet(
-        alpha=0.25, weights=str(folder / "mobilenet_2_5_224_tf.h5")
-    )
-    ours.set_weights(transplanted(theirs.get_weights(), ours))
-    with tarfile.open(DATA / "flowers.tar") as archive:
-        names = [n for n in archive.getnames() if "val/daisy/" in n and ".jpg" in n]
-        files = [archive.extractfile(name).read() for name in sorted(names)[:8]]
-    pictures = [Image.open(io.BytesIO(file)).resize((224, 224)) for file in files]
-    images = np.stack([np.asarray(picture, "float64") for picture in pictures])
-    expected = np.asarray(theirs(images / 127.5 - 1))
-    np.testing.assert_allclose(np.asarray(ours(images)), expected, atol=1e-4)
-    assert np.mean(expected.argmax(1) == 985) > 0.5  # ImageNet's class of daisies
-
-    body = keras.applications.MobileNet(
-        alpha=0.25,
-        include_top=False,
-        input_shape=(224, 224, 3),
-        weights=str(folder / "mobilenet_2_5_224_tf_no_top.h5"),
-    )
-    ours.set_weights(body.get_weights() + ours.get_weights()[-2:])
-    expected = np.asarray(body(images / 127.5 - 1))
-    found = np.asarray(part(ours, "features")(images))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("version", VARIANTS)

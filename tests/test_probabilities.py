@@ -22,7 +22,7 @@ def case(seed, n, k, digits=None):
     return labels, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 80),
@@ -114,7 +114,7 @@ def test_intervals_of_the_bootstrap_are_those_of_drawing_the_pictures_again():
     labels, probabilities = case(4, 200, 3)
     table = evaluation.probability_scores(labels, probabilities, replicates=2000)
     rng, direct = np.random.default_rng(5), []
-    for _ in range(400):
+    for _ in range(150):
         rows = rng.integers(0, 200, 200)
         some = labels[rows], probabilities[rows]
         direct.append([

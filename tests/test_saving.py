@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.src.applications.efficientnet import EfficientNet
 
 from cnnkit import models, saving, transfer
 from cnnkit.models.stochastic_depth import StochasticDepth
@@ -37,7 +39,11 @@ def pictures(size, count=2):
 
 
 @pytest.mark.parametrize(
-    "build", [keras.applications.MobileNetV3Small, keras.applications.EfficientNetB0]
+    "build",
+    [
+        keras.applications.MobileNetV3Small,
+        partial(EfficientNet, 0.25, 0.2, 32, name="few"),  # the layers of B0, fewer
+    ],
 )
 def test_models_of_keras_applications_return_bit_for_bit(build, tmp_path):
     model = build(weights=None, input_shape=(32, 32, 3), classes=3)
@@ -49,9 +55,11 @@ def test_models_of_keras_applications_return_bit_for_bit(build, tmp_path):
 
 
 @pytest.mark.slow("a process of its own")
-def test_layers_of_ours_are_loaded_by_a_fresh_process(tmp_path):
-    """Which has seen none of the classes; `saving` alone is imported."""
-    base = small_model()
+def test_a_fresh_process_opens_files_without_cnnkit_and_then_those_with_our_layers(
+    tmp_path,
+):
+    """It has seen none of the classes; `saving` alone is imported, late."""
+    base = plain = small_model()
     base = keras.Model(base.input, base.get_layer("features").output)
     x = StochasticDepth(0.3, name="depth")(base.output)
     x = layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
@@ -63,9 +71,15 @@ def test_layers_of_ours_are_loaded_by_a_fresh_process(tmp_path):
     np.save(tmp_path / "images.npy", pictures(8))
     for name, model in networks.items():
         saving.save(model, tmp_path / f"{name}.keras", NAMES)
+    saving.save(plain, tmp_path / "plain.keras", NAMES)
     code = (
-        "import numpy; from cnnkit import saving\n"
+        "import sys; sys.modules['cnnkit'] = None\n"  # any import of it fails
+        "import keras, numpy\n"
         "images = numpy.load('images.npy')\n"
+        "model = keras.saving.load_model('plain.keras')\n"
+        "numpy.save('plain.npy', model(images))\n"
+        "del sys.modules['cnnkit']\n"
+        "from cnnkit import saving\n"
         f"for name in {list(networks)}:\n"
         "    model, names = saving.load(name + '.keras')\n"
         "    numpy.save(name + '.npy', model(images))\n"
@@ -76,7 +90,7 @@ def test_layers_of_ours_are_loaded_by_a_fresh_process(tmp_path):
         env=os.environ | {"PYTHONPATH": str(Path(saving.__file__).parents[2])},
     )  # fmt: skip
     assert done.stdout.split("\n")[:3] == [ascii(NAMES)] * 3, done.stderr
-    for name, model in networks.items():
+    for name, model in networks.items() | {("plain", plain)}:
         answers = np.load(tmp_path / f"{name}.npy")
         np.testing.assert_allclose(answers, model(pictures(8)), atol=1e-6)
         assert np.ptp(answers) > 1e-4
@@ -95,26 +109,6 @@ def test_sequential_models_and_graphs_of_operations_return_bit_for_bit(tmp_path)
         np.testing.assert_array_equal(
             loaded.predict_on_batch(pictures(8)), model.predict_on_batch(pictures(8))
         )
-
-
-@pytest.mark.slow("a process of its own")
-def test_plain_keras_opens_the_file_where_cnnkit_is_not_installed(tmp_path):
-    model = small_model()
-    saving.save(model, tmp_path / "m.keras", NAMES)
-    np.save(tmp_path / "images.npy", pictures(8))
-    code = (
-        "import sys; sys.modules['cnnkit'] = None\n"  # any import of it now fails
-        "import keras, numpy\n"
-        "model = keras.saving.load_model('m.keras')\n"
-        "images = numpy.load('images.npy')\n"
-        "numpy.save('answer.npy', model.predict_on_batch(images))\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True
-    )
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "answer.npy"), model.predict_on_batch(pictures(8))
-    )
 
 
 def test_the_file_says_in_json_what_the_model_wants(tmp_path):

@@ -35,13 +35,6 @@ def test_the_four_layers_have_the_promised_shapes(shape, features):
     assert shapes == [features, (96,), (12,), (12,)]
 
 
-def test_one_model_takes_every_size_and_both_orientations():
-    model = small_cnn(num_classes=3, input_shape=(None, None, 3))
-    for size in [(28, 28), (31, 77), (90, 40)]:
-        images = np.full((2, *size, 3), 50.0, "float32")
-        assert model.predict(images, verbose=0).shape == (2, 3)
-
-
 def test_a_position_of_the_last_map_has_seen_38_pixels():
     """Changes one column of the picture at a time and looks where that is felt."""
     keras.utils.set_random_seed(0)
@@ -66,9 +59,9 @@ def test_widths_set_the_number_of_stages_and_their_channels(widths):
     assert model.get_layer("features").output.shape == expected
 
 
-def test_it_learns_real_digits_and_the_saved_file_predicts_the_same(tmp_path):
+def test_it_learns_real_digits():
     digits = load_digits()
-    images = np.kron(digits.images[..., None] * 15.9, np.ones((1, 4, 4, 1)))
+    images = np.kron(digits.images[:1000, ..., None] * 15.9, np.ones((1, 4, 4, 1)))
     keras.utils.set_random_seed(0)
     model = small_cnn(input_shape=(32, 32, 1), dropout=0.1)
     model.compile(
@@ -76,26 +69,9 @@ def test_it_learns_real_digits_and_the_saved_file_predicts_the_same(tmp_path):
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.fit(images[:800], digits.target[:800], epochs=2, verbose=0)
-    _, accuracy = model.evaluate(images[800:], digits.target[800:], verbose=0)
+    model.fit(images[:700], digits.target[:700], epochs=2, verbose=0)
+    _, accuracy = model.evaluate(images[700:], digits.target[700:1000], verbose=0)
     assert accuracy > 0.8  # chance is 0.1
-
-    model.save(tmp_path / "small.keras")
-    loaded = keras.saving.load_model(tmp_path / "small.keras")
-    np.testing.assert_array_equal(
-        loaded.predict(images[:50], verbose=0), model.predict(images[:50], verbose=0)
-    )
-
-
-def test_probabilities_are_float32_under_bfloat16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = small_cnn()
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert model.get_layer("last_relu").output.dtype == "bfloat16"
-    assert model.output.dtype == "float32"
 
 
 def test_l2_adds_the_squared_weights_of_all_convolutions_to_the_loss():
