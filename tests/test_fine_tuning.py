@@ -44,6 +44,7 @@ def tune(digits, unfreeze):
     return before, model, history
 
 
+@pytest.mark.slow("its own training, and that of the fixture, in three phases")
 @pytest.mark.parametrize("unfreeze", [0, (0.3, 1.0)])
 def test_the_head_and_the_top_move_and_no_batch_norm(digits, tuned, unfreeze):
     before, model, history = tuned if unfreeze else tune(digits, unfreeze)
