@@ -1,5 +1,6 @@
 """How far a model is to be trusted: calibration, slices, leaks, explanations, cost."""
 
+import math
 import time
 
 import numpy as np
@@ -14,6 +15,8 @@ TECHNICAL = {"path", "label", "split", "content_hash", "group", "alike", "height
 MOST_VALUES = 12  # of a column of words: with more it names pictures, not groups
 MOST_SLICES = 12  # rows
 TESTED, STEPS = 16, 8  # pictures, and changes to each: what a report has time for
+HEATED = 25_000_000  # values of pixels that are explained: 166 pictures of 224 x 224,
+MOST_HEATED = 1000  # or so many smaller ones
 METHODS = {"Grad-CAM": explain.grad_cam, "saliency": explain.saliency}
 RUNS = 10  # of which the fastest is the latency
 
@@ -76,7 +79,7 @@ def slices(table, photos, rows):
         A dict for the page: slices, the worst first, and how many were too small.
     """
     manifest = photos.manifest.iloc[rows].reset_index(drop=True)
-    looks = {"brightness": photos.pixels[rows].mean(axis=(1, 2, 3))}
+    looks = {"brightness": [photos.pixels[row].mean() for row in rows]}
     for name in manifest.columns.difference(TECHNICAL, sort=False):
         column = manifest[name]
         words = not pd.api.types.is_numeric_dtype(column)
@@ -133,7 +136,10 @@ def explanations(model, photos, rows, labels):
     Returns:
         A dict for the page; with "why" alone where the model cannot be explained.
     """
-    some = np.linspace(0, len(rows) - 1, min(TESTED, len(rows))).astype(int)
+    most = min(MOST_HEATED, HEATED // math.prod(photos.image_shape))
+    heated = _spread(len(rows), max(TESTED, most))
+    rows, labels = rows[heated], labels[heated]
+    some = _spread(len(rows), TESTED)
     images = photos.pixels[rows].astype("float32")
     try:
         tested = explain.sanity(
@@ -146,12 +152,18 @@ def explanations(model, photos, rows, labels):
     return {
         "why": None,
         "pictures": len(some),
+        "heated": len(rows),
         "methods": [{"name": name, **row.to_dict()} for name, row in tested.iterrows()],
         "shortcuts": [
             {"name": name, **row.to_dict()}
             for name, row in found[found["suspect"]].iterrows()
         ],
     }
+
+
+def _spread(number, most):
+    """Places of at most so many pictures, evenly among all: so of all classes."""
+    return np.linspace(0, number - 1, min(number, most)).astype(int)
 
 
 def cost(model, photos):
