@@ -1,9 +1,11 @@
+import errno
 import io
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
@@ -194,6 +196,58 @@ def test_pixels_beyond_the_limit_lie_on_disk(folder):
     assert not isinstance(kept.pixels, np.memmap)
     np.testing.assert_array_equal(spilled.pixels, kept.pixels)
     assert sum(1 for _ in spilled.train) == sum(1 for _ in kept.train)
+    rows = np.array([3, 0, 3, 7])
+    for index in (slice(1, 3), 2, [0, 1], np.array([True, False, True, False])):
+        some, other = spilled.take(rows).pixels, kept.take(rows).pixels
+        assert not isinstance(some, np.ndarray)  # nothing was read so far
+        np.testing.assert_array_equal(some[index], other[index])
+    again = spilled.take(rows).take(np.array([1, 2])).resized(28)
+    assert isinstance(again.pixels, np.memmap)
+    np.testing.assert_array_equal(again.pixels, kept.take(rows[1:3]).resized(28).pixels)
+    more = data.balance.oversample(spilled)
+    np.testing.assert_array_equal(
+        np.asarray(more.pixels), data.balance.oversample(kept).pixels
+    )
+
+
+def test_a_disk_without_the_place_is_said_before_anything_is_decoded(
+    folder, monkeypatch
+):
+    """Later it would end Python with SIGBUS and no message."""
+
+    def full(file, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(decoding, "decode_all", None)
+    with pytest.raises(OSError, match="bytes, and '.*' has no place.*cache=.*TMPDIR"):
+        data.from_folder(folder, memory_limit=1000)
+
+
+def test_decoded_pictures_are_opened_again_as_long_as_the_files_are_the_same(
+    folder, tmp_path, monkeypatch, capsys
+):
+    plain = data.from_folder(folder)
+    first = data.from_folder(folder, cache=tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "decode_all", None)
+        again = data.from_folder(folder, cache=tmp_path / "kept")
+    assert "opened from" in capsys.readouterr().out
+    for photos in (first, again):
+        np.testing.assert_array_equal(photos.pixels, plain.pixels)
+        pd.testing.assert_frame_equal(photos.manifest, plain.manifest)
+        assert (photos.reader, photos.notes) == (plain.reader, plain.notes)
+    again.pixels[:] = 0  # in memory alone
+    (large,) = (tmp_path / "kept").glob("*.bytes")
+    os.truncate(large, 100)
+    third = data.from_folder(folder, cache=tmp_path / "kept")
+    np.testing.assert_array_equal(third.pixels, plain.pixels)
+    changed = folder / plain.manifest["path"][0]
+    before = changed.stat()
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    data.from_folder(folder, cache=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").glob("*.bytes"))) == 2
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_arrays_of_floats_and_names_are_taken():

@@ -4,12 +4,11 @@
 them end here.
 """
 
-import tempfile
 from dataclasses import replace
 
 import numpy as np
 
-from cnnkit.data import decoding, depth, duplicates, folders, opening
+from cnnkit.data import decoding, depth, duplicates, folders, opening, stored
 from cnnkit.data.comparisons import ODD_SHAPE
 from cnnkit.data.image_data import ImageData
 from cnnkit.data.memory import keep_freed_memory
@@ -24,7 +23,7 @@ class UnreadablePictureError(ValueError):
     """Some picture files cannot be read; the message names each with its reason."""
 
 
-def read(folder, files, reader, *, unreadable, memory_limit):
+def read(folder, files, reader, *, unreadable, memory_limit, cache):
     """Reads picture files to pixels of one size.
 
     Args:
@@ -33,6 +32,7 @@ def read(folder, files, reader, *, unreadable, memory_limit):
         reader: `Reader`, with a size or without one for the usual size.
         unreadable: str, as for `from_folder`.
         memory_limit: int, likewise.
+        cache: None, str or path, likewise.
 
     Returns:
         The files that can be read, with the columns `content_hash`, `width` and
@@ -52,13 +52,19 @@ def read(folder, files, reader, *, unreadable, memory_limit):
     if reader.image_size is None:
         reader = reader.sized(min(usual_side(paths), LARGEST))
     shape = (len(paths), *reader.image_size, 1 if reader.grey else 3)
-    pixels = _empty_pixels(shape, memory_limit)
-    facts = decoding.decode_all(paths, pixels, reader)
-    if reader.white is None:
-        white, again = depth.one_scale(facts)
-        reader = replace(reader, white=white)
-        again = decoding.decode_all(paths, pixels, reader, again)
-        facts.update(again[["traits"]])
+
+    def decode(pixels):
+        facts, used = decoding.decode_all(paths, pixels, reader), reader
+        if reader.white is None:
+            white, again = depth.one_scale(facts)
+            used = replace(reader, white=white)
+            again = decoding.decode_all(paths, pixels, used, again)
+            facts.update(again[["traits"]])
+        return facts, used
+
+    pixels, facts, reader = stored.decoded(
+        cache, paths, reader, decode, shape, memory_limit
+    )
     bad = np.flatnonzero(facts["reason"].notna())
     notes = []
     if len(bad) and unreadable == "error":
@@ -289,10 +295,3 @@ def _unreadable(names, reasons):
         "them, or go on without them with unreadable='skip'. Received:\n"
         + "\n".join(lines)
     )
-
-
-def _empty_pixels(shape, memory_limit):
-    if np.prod(shape, dtype="int64") <= memory_limit:
-        return np.empty(shape, "uint8")
-    file = tempfile.TemporaryFile(prefix="cnnkit-")  # gone when the array is
-    return np.memmap(file, "uint8", "w+", shape=shape)

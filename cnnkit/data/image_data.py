@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cnnkit.data import batching, display, writing
+from cnnkit.data import batching, display, stored, writing
 from cnnkit.data.decoding import resize
 from cnnkit.data.reader import Reader, sides
 from cnnkit.data.split import PARTS, folds
@@ -26,7 +26,8 @@ class ImageData:
             duplicates), `width` and `height` of the file, and the further columns of
             a table.
         pixels: uint8 array of shape (n, height, width, channels), in memory or on
-            disk; row i belongs to row i of `manifest`.
+            disk (then what `take` returns reads its rows when they are asked for;
+            `np.asarray` reads all); row i belongs to row i of `manifest`.
         source: str, where the pictures came from, for titles and reports.
         notes: tuple of str, sentences on how the pictures were read and split.
         reader: `Reader`, how files became these pixels, for `saving.save`; None where
@@ -111,7 +112,9 @@ class ImageData:
             ValueError: a bad size.
         """
         height, width = sides(image_size)
-        pixels = np.empty((len(self.pixels), height, width, self.image_shape[2]), "u1")
+        shape = len(self.pixels), height, width, self.image_shape[2]
+        on_disk = isinstance(self.pixels, np.memmap | stored.Rows)
+        pixels = stored.empty(shape, 0 if on_disk else 2**31)
         for position, image in enumerate(self.pixels):
             pixels[position] = resize(image, width, height).reshape(height, width, -1)
         reader = self.reader and self.reader.sized((height, width))
@@ -129,7 +132,8 @@ class ImageData:
             `ImageData` with a manifest of these rows, in their order.
         """
         manifest = self.manifest.iloc[rows].reset_index(drop=True)
-        return dataclasses.replace(self, manifest=manifest, pixels=self.pixels[rows])
+        pixels = stored.some(self.pixels, rows)
+        return dataclasses.replace(self, manifest=manifest, pixels=pixels)
 
     def folds(self, k=5, *, seed=0):
         """Returns `k` versions of the data, each with another validation part.

@@ -26,6 +26,7 @@ def from_folder(
     seed=0,
     unreadable="error",
     memory_limit=2**31,
+    cache=None,
     encoding=None,
 ):
     """Reads a folder, or an archive of one, in which each class is a subfolder.
@@ -71,6 +72,9 @@ def from_folder(
             "skip" goes on without them and names them in a note.
         memory_limit: int, bytes of pixels that are kept in memory; more go to a
             temporary file on disk, which is removed with the data.
+        cache: None, or the path of a folder that keeps the decoded pixels: the next
+            call with the same files, as they are now, opens them in a second. What is
+            not needed there any more may be deleted.
         encoding: str, of the names in an archive, as for `unpack`.
 
     Returns:
@@ -84,19 +88,27 @@ def from_folder(
             or a class of the test that is not in training, or a bad argument.
         UnreadablePictureError: some files cannot be read.
         UnsafeArchiveError: the archive is refused.
+        OSError: the disk has no place for the pixels.
 
     Example:
         >>> photos = data.from_folder("photos", image_size=128)
         >>> photos.counts()
     """
     reader = Reader(image_size, grey, fit, background)
+    if cache is not None and Path(folder).is_file():
+        raise ValueError(
+            "`cache` knows files again that stay where they are: unpack the archive "
+            "with data.unpack(archive, folder), and read the folder. Received: "
+            f"cache={str(cache)!r} with {str(folder)!r}"
+        )
     with archives.as_folder(folder, encoding) as (folder, source, unpacked):
         files, class_names, notes = folders.scan(folder, labels=labels, links=links)
         files, more = _grouped(files, groups, labels)
         notes = [*unpacked, *notes, *more]
         files, pixels, reader, more = assembly.read(
-            folder, files, reader, unreadable=unreadable, memory_limit=memory_limit
-        )
+            folder, files, reader, unreadable=unreadable, memory_limit=memory_limit,
+            cache=cache,
+        )  # fmt: skip
     folders.check_classes(files, class_names, folder)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=[*notes, *more],
@@ -120,6 +132,7 @@ def from_table(
     seed=0,
     unreadable="error",
     memory_limit=2**31,
+    cache=None,
 ):
     """Reads the pictures that a table names; its other columns stay in the manifest.
 
@@ -147,6 +160,7 @@ def from_table(
         seed: int, likewise.
         unreadable: str, likewise; a missing file cannot be read either.
         memory_limit: int, likewise.
+        cache: None, str or path, likewise.
 
     Returns:
         `ImageData`. Its classes are in alphabetical order, or in that of the numbers
@@ -178,8 +192,9 @@ def from_table(
         groups=groups, unreadable=unreadable,
     )  # fmt: skip
     files, pixels, reader, notes = assembly.read(
-        place, files, reader, unreadable=unreadable, memory_limit=memory_limit
-    )
+        place, files, reader, unreadable=unreadable, memory_limit=memory_limit,
+        cache=cache,
+    )  # fmt: skip
     folders.check_classes(files, class_names, place)
     return assembly.complete(
         files, pixels, class_names, source=source, notes=[*read, *taken, *notes],
