@@ -378,3 +378,44 @@ def test_further_columns_and_views_come_along(photos):
     said = evaluation.arrays(evaluation.predict(model, noisy, views=views))[1]
     each = [model(x).numpy() for x in (images, images[:, :, ::-1], 255 - images)]
     np.testing.assert_allclose(said, np.mean(each, axis=0), atol=1e-6)
+
+
+def test_each_picture_is_answered_by_a_model_that_has_not_seen_it():
+    luck = np.random.default_rng(0)
+    images = luck.integers(0, 256, (42, 8, 8, 1), dtype="uint8")
+    groups = np.arange(42) // 2
+    photos = data.from_arrays(images, np.arange(42) // 2 % 3, groups=groups)
+    seen = []
+
+    def learn(version):
+        seen.append(version.manifest.groupby("split")["path"].agg(set))
+        inputs = keras.Input((8, 8, 1))
+        x = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(inputs))
+        return keras.Model(inputs, x)
+
+    table = evaluation.cross_validate(learn, photos, 4)
+    assert table["file"].tolist() == photos.manifest["path"].tolist()
+    for fold, parts in enumerate(seen):
+        assert set(table.loc[table["fold"] == fold, "file"]) == parts["test"]
+        assert not parts["test"] & (parts["valid"] | parts["train"])
+    by_group = table["fold"].groupby(photos.manifest["group"].to_numpy()).nunique()
+    assert (by_group == 1).all()
+    labels, answers = evaluation.arrays(table)
+    expected = metrics.accuracy_score(labels, answers.argmax(axis=1))
+    found = evaluation.scores(labels, answers).loc[("all classes", "accuracy"), "value"]
+    assert found == pytest.approx(expected)
+    with pytest.raises(ValueError, match="k=2"):
+        evaluation.cross_validate(learn, photos, 2)
+
+
+def test_looks_at_the_test_part_are_counted():
+    luck = np.random.default_rng(1)
+    images = luck.integers(0, 256, (40, 8, 8, 1), dtype="uint8")
+    photos = data.from_arrays(images, np.arange(40) % 2)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, x)
+    for part in ("test", "valid", "test"):
+        evaluation.predict(model, photos, part)
+    assert evaluation.times_tested(photos) == 2
+    assert evaluation.times_tested(photos.take(photos.rows("test")[1:])) == 0

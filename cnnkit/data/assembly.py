@@ -145,14 +145,7 @@ def complete(
 
 
 def usual_side(paths):
-    """Returns the usual longer side of pictures, from a sample of 200.
-
-    Args:
-        paths: list of `pathlib.Path`.
-
-    Returns:
-        int, pixels, at least 28.
-    """
+    """Returns the usual longer side in pixels, at least 28, from 200 pictures."""
     lengths = []
     for path in paths[:: max(1, len(paths) // 200)]:
         try:
@@ -275,6 +268,12 @@ def _across(files):
 def _untested(files, class_names):
     """Says which classes have no test picture, so that no score is about them."""
     known = {part: set(files.loc[files["split"] == part, "label"]) for part in NAMES}
+    if nowhere := [NAMES[part] for part in NAMES if not known[part]]:
+        grouped = " or groups" if "group" in files else ""
+        return [
+            f"no {' and no '.join(nowhere)} picture, so nothing can be measured: each "
+            f"class needs three pictures{grouped} that do not belong together"
+        ]
     without = [i for i in range(len(class_names)) if i not in known["test"]]
     if not without or not known["test"]:
         return []

@@ -16,6 +16,7 @@ from cnnkit.evaluation.conformal import (
     prediction_sets,
     set_scores,
 )
+from cnnkit.evaluation.crossed import cross_validate
 from cnnkit.evaluation.errors import error_groups, most_confused
 from cnnkit.evaluation.files import predict_files
 from cnnkit.evaluation.intervals import wilson
@@ -23,7 +24,12 @@ from cnnkit.evaluation.invariance import changed, invariance
 from cnnkit.evaluation.probabilities import probability_scores, reliability
 from cnnkit.evaluation.scoring import confusion_matrix, scores, top_losses
 from cnnkit.evaluation.slicing import leaks, slices
-from cnnkit.evaluation.table import arrays, mirrored, predict
+from cnnkit.evaluation.table import (
+    arrays,
+    mirrored,
+    predict,
+    times_tested,
+)
 from cnnkit.evaluation.thresholds import (
     abstain,
     abstaining,
@@ -46,6 +52,7 @@ __all__ = [
     "compare",
     "conformal_threshold",
     "confusion_matrix",
+    "cross_validate",
     "error_groups",
     "invariance",
     "leaks",
@@ -63,6 +70,7 @@ __all__ = [
     "temperature_interval",
     "threshold_curve",
     "threshold_interval",
+    "times_tested",
     "top_losses",
     "unsure_below",
     "wilson",

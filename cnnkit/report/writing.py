@@ -74,6 +74,7 @@ def write(
         "today": datetime.date.today(),
         "intended_use": intended_use,
         "limits": limits,
+        "times_tested": evaluation.times_tested(photos),
         "data": facts.pictures(photos),
         "check": facts.check(findings),
         "training": facts.training(model, history),
