@@ -145,7 +145,11 @@ def complete(
 
 
 def usual_side(paths):
-    """Returns the usual longer side in pixels, at least 28, from 200 pictures."""
+    """Returns the usual longer side in pixels, at least 28, from 200 pictures.
+
+    Args:
+        paths: list of `pathlib.Path`.
+    """
     lengths = []
     for path in paths[:: max(1, len(paths) // 200)]:
         try:
