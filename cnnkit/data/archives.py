@@ -18,6 +18,7 @@ import zlib
 from pathlib import Path
 
 from cnnkit.data import folders, names, reading
+from cnnkit.data.surroundings import say
 
 MOST_BYTES = 8 * 2**30
 MOST_FILES = 1_000_000
@@ -96,7 +97,7 @@ def unpack(
         inside.mkdir(mode=0o755)
         limits = [most_bytes, most_files]
         for note in write(archive, inside, limits, encoding):
-            print(f"{archive.name!r}: {note}")
+            say(f"{archive.name!r}: {note}")
         inside.rename(folder)
     return folder
 

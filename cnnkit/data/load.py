@@ -7,6 +7,7 @@ import pandas as pd
 from cnnkit.data import archives, assembly, folders, manifests, tables
 from cnnkit.data.arrays import from_arrays
 from cnnkit.data.reader import Reader
+from cnnkit.data.surroundings import say
 
 LARGEST = assembly.LARGEST
 
@@ -211,7 +212,7 @@ def _from_pixels(pixels, labels, unused, reader, *, source, **options):
             f"image_size=. Received: image_size={reader.image_size}"
         )
     left_out = f"; left out: {folders.few(unused)}" if unused else ""
-    print(f"{source!r}: the pixels of each row were read as {side} x {side}{left_out}")
+    say(f"{source!r}: the pixels of each row were read as {side} x {side}{left_out}")
     return from_arrays(pixels, labels, source=source, **options)
 
 

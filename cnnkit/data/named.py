@@ -14,6 +14,7 @@ from PIL import Image
 
 from cnnkit.data.arrays import from_arrays
 from cnnkit.data.load import from_folder
+from cnnkit.data.surroundings import say
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -148,7 +149,7 @@ def _from_keras(name):
     import keras  # 5 CPU-seconds
 
     files = FROM_KERAS[name][1]
-    print(f"{name!r}: taken from Keras' cache, or downloaded by Keras")
+    say(f"{name!r}: taken from Keras' cache, or downloaded by Keras")
     try:
         train, test = getattr(keras.datasets, name).load_data()
     except Exception as error:

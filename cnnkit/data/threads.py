@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 
+from cnnkit.data.surroundings import say
+
 CHUNK = 64  # files that a thread reads in one go: threads that meet often cost more
 
 
@@ -34,7 +36,7 @@ def in_threads(work, number):
             now, done = time.monotonic(), done + len(results)
             if now - last_word > 5:
                 last_word, left = now, (now - start) * (number / done - 1)
-                print(f"read {done:,} of {number:,} pictures, about {left:.0f} s to go")
+                say(f"read {done:,} of {number:,} pictures, about {left:.0f} s to go")
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupted reader stops at once
         cv2.setNumThreads(of_opencv)

@@ -9,6 +9,7 @@ https://arxiv.org/abs/1706.04599, section 4.2.
 import numpy as np
 from scipy import optimize, special, stats
 
+from cnnkit.data.surroundings import say
 from cnnkit.evaluation.probabilities import SMALLEST
 from cnnkit.evaluation.table import arrays, predict
 
@@ -133,7 +134,7 @@ def calibrate(model, photos, *, part="valid"):
         logits = np.log(np.maximum(probabilities, SMALLEST))
     hot, (low, high) = temperature(labels, logits), temperature_interval(labels, logits)
     if low <= 1 <= high:
-        print(
+        say(
             f"temperature {hot:.2f}, but {len(labels)} {part} pictures cannot tell it "
             f"from 1: {low:.2g} to {high:.2g} are plausible"
         )

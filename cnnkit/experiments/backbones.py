@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cnnkit import training, transfer
+from cnnkit.data.surroundings import say
 from cnnkit.experiments.measuring import latency, summary
 from cnnkit.training.fine_tuning import HEAD_EPOCHS, HEAD_RATE
 from cnnkit.training.phases import INTERRUPTED
@@ -81,13 +82,13 @@ def compare_backbones(
         for name, base in bases.items():
             done[name] = row = _looked_at(base, photos, minutes, seeds, part)
             if verbose:
-                print(
+                say(
                     f"{name}: {row['accuracy']:.1%} of the {part} pictures, "
                     f"{row['ms_32']:.1f} ms for a picture, features in "
                     f"{row['features_s']:.0f} s, a head in {row['head_s']:.0f} s"
                 )
     except KeyboardInterrupt:
-        print(f"You stopped it: the table has {len(done)} of {len(bases)} backbones.")
+        say(f"You stopped it: the table has {len(done)} of {len(bases)} backbones.")
     return pd.DataFrame.from_dict(done, orient="index").rename_axis("backbone")
 
 

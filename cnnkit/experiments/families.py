@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cnnkit import data, models, training
+from cnnkit.data.surroundings import say
 from cnnkit.experiments.measuring import latency, summary, training_cost
 from cnnkit.models import anatomy
 from cnnkit.training.phases import INTERRUPTED
@@ -124,10 +125,10 @@ def compare_families(
                 for seed in seeds
             ]
             if verbose:
-                print(_in_words(name, runs, part))
+                say(_in_words(name, runs, part))
             done[name] = facts[name] | speed | _summary(runs)
     except KeyboardInterrupt:
-        print(f"You stopped it: the table has {len(done)} of {len(families)} families.")
+        say(f"You stopped it: the table has {len(done)} of {len(families)} families.")
     return pd.DataFrame.from_dict(done, orient="index").rename_axis("family")
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 from scipy import stats
 
 from cnnkit import evaluation, training
+from cnnkit.data.surroundings import say
 from cnnkit.training.phases import BROKEN_OFF
 
 SCORES = ("accuracy", "balanced accuracy", "macro F1", "log loss")
@@ -73,14 +74,14 @@ def repeat(
             model, photos, epochs=epochs, minutes=minutes, seed=seed, verbose=0
         )
         if history.params["stopped"] in BROKEN_OFF:
-            print(f"You stopped it after {len(runs)} of {len(seeds)} seeds.")
+            say(f"You stopped it after {len(runs)} of {len(seeds)} seeds.")
             if len(runs) < 2:
                 raise KeyboardInterrupt
             break
         runs[seed] = _scores(model, photos, part)
         if verbose:
             said = f"{runs[seed]['accuracy']:.1%}"
-            print(f"seed {seed}: accuracy {said} ({part})", flush=True)
+            say(f"seed {seed}: accuracy {said} ({part})")
     runs = pd.DataFrame.from_dict(runs, orient="index").rename_axis("seed")
     n = len(runs)
     spread = runs.std(ddof=1)

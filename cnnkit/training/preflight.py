@@ -7,6 +7,7 @@ import pandas
 import tensorflow as tf
 
 from cnnkit.data.codes import SEVERITIES
+from cnnkit.data.surroundings import say
 from cnnkit.training import preflight_costs as costs
 from cnnkit.training import preflight_data, preflight_loss, preflight_model
 from cnnkit.training.preflight_codes import CODES
@@ -81,7 +82,7 @@ def preflight(
     table = _table(rows)
     table.attrs = {**estimates, "file_megabytes": costs.file_bytes(model) / 1e6}
     if verbose:
-        print(summary(table, model.name))
+        say(summary(table, model.name))
     return table
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from cnnkit import evaluation
+from cnnkit.data.surroundings import say
 from cnnkit.training.watch import Course
 from cnnkit.tuning.runs import trained
 
@@ -142,7 +143,7 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
         hits = _hits(model, data, "valid")
         right.setdefault(number, []).append(hits)
         if verbose:
-            print(f"trial {number}, seed {seed}: {hits.mean():.1%} in validation")
+            say(f"trial {number}, seed {seed}: {hits.mean():.1%} in validation")
         if number not in models or hits.mean() > models[number][0]:
             models[number] = hits.mean(), model
     table = _compared(right, {t.trial_id: t.score for t in best})
@@ -153,7 +154,7 @@ def conclude(tuner, data, *, finalists=3, seeds=(0, 1, 2), minutes=None, verbose
     table.loc[table.index[0], columns] = tested.mean(), float(low), float(high)
     table["seeds"] = len(seeds)
     if verbose:
-        print(_in_words(table))
+        say(_in_words(table))
     return model, table
 
 
