@@ -95,7 +95,7 @@ plots.coverage(tables, "rate", "dropout")
 # Each trial is a file in the folder. The same call with a larger number goes on from there, tomorrow as well.
 
 # %% tags=["nbval-ignore-output"]
-options |= {"max_trials": 21, "verbose": 1}
+options |= {"max_trials": 17, "verbose": 1}
 by_chance = tuning.search(
     anywhere, digits, method="random", folder=runs / "random", **options
 )
@@ -147,7 +147,7 @@ print("inactive: ", [one.name for one in hp.space if not hp.is_active(one)])
 # > **Before you run the next cell:** of the nine, how many epochs are spent on the worst six together?
 
 # %%
-options |= {"max_trials": 17, "verbose": 0, "epochs": 9}
+options |= {"max_trials": 13, "verbose": 0, "epochs": 9}
 halving = tuning.search(
     anywhere, digits, method="hyperband", folder=runs / "hyperband", **options
 )
