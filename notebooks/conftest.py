@@ -1,5 +1,9 @@
 """What nbval leaves out when it compares a cell's output with the stored one."""
 
+import kernels
+
+kernels.install()
+
 
 def pytest_collectstart(collector):
     """Skips what differs between machines: pictures, HTML tables, warnings."""

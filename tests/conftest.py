@@ -17,39 +17,6 @@ settings.load_profile("same")
 _home = tempfile.TemporaryDirectory()  # gone when the tests are
 os.environ |= dict.fromkeys(("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"), _home.name)
 
-LONG = 5  # CPU-seconds; a test that costs more says why: @pytest.mark.slow("...")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    """Notes what this process and its children have used so far."""
-    item.used = sum(os.times()[:4])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Puts what a test cost beside its result."""
-    report = yield
-    if call.when == "teardown":
-        reason = next((mark.args[0] for mark in item.iter_markers("slow")), "")
-        cost = sum(os.times()[:4]) - item.used
-        report.user_properties = [*report.user_properties, ("cost", (cost, reason))]
-    return report
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Says what the tests cost, and which are dear without a reason."""
-    costs = {
-        report.nodeid: dict(report.user_properties)["cost"]
-        for report in terminalreporter.stats.get("", [])
-        if report.when == "teardown" and "cost" in dict(report.user_properties)
-    }
-    total = sum(cost for cost, _ in costs.values())
-    terminalreporter.write_line(f"the tests cost {total / 60:.1f} CPU-minutes")
-    for name, (cost, reason) in sorted(costs.items(), key=lambda item: -item[1][0]):
-        if cost > LONG and not reason:
-            terminalreporter.write_line(f"  {cost:.0f} CPU-seconds, why? {name}")
-
 
 @pytest.fixture(autouse=True, scope="module")
 def the_past_at_rest():
