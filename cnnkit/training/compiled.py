@@ -76,7 +76,7 @@ def is_kept(model):
     return model in _KEPT
 
 
-def compile_for(model, recipe, make_optimizer, options):
+def compile_for(model, recipe, make_optimizer, options, batches=None):
     """Compiles a model, or takes back its optimizer to the start where that is enough.
 
     Args:
@@ -84,6 +84,7 @@ def compile_for(model, recipe, make_optimizer, options):
         recipe: `phases.Recipe`.
         make_optimizer: function of a recipe to its Keras optimizer.
         options: dict, further arguments of `keras.Model.compile`.
+        batches: `tf.data.Dataset` that it will be trained on, if there is one.
     """
     key = described(
         {k: v for k, v in recipe._asdict().items() if k not in FREE.split()}
@@ -91,10 +92,32 @@ def compile_for(model, recipe, make_optimizer, options):
     kept = _KEPT.get(model)
     if kept is None or kept[0] != key:
         model.compile(make_optimizer(recipe), recipe.loss, **options)
+        if batches is not None:
+            _build(model, batches)
         if model in _KEPT:
             _KEPT[model] = key, Start(model)
     else:
         kept[1].again(recipe.learning_rate, recipe.weight_decay)
+
+
+def _build(model, batches):
+    """Makes the variables of a compiled model's optimizer, loss and metrics.
+
+    Keras makes them while it traces the first step, and for that TensorFlow traces the
+    step a second time. The numbers are the same.
+    """
+    if not getattr(model, "outputs", None):
+        return  # known in the first step: left to Keras
+
+    def empty(spec):
+        return tf.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)
+
+    images, labels = tf.nest.map_structure(empty, batches.element_spec)[:2]
+    answers = tf.nest.map_structure(empty, model.output)
+    model.optimizer.build(model.trainable_variables)
+    model.compute_loss(images, labels, answers)
+    model.compute_metrics(images, labels, answers)
+    model.reset_metrics()
 
 
 @contextlib.contextmanager

@@ -142,7 +142,7 @@ def train_phase(
             saver = Saver(saved, course, history, kept, listening)
             callbacks.append(saver)
         try:
-            compiled.compile_for(model, recipe, make_optimizer, options)
+            compiled.compile_for(model, recipe, make_optimizer, options, train)
             if saved:
                 with listening.held():
                     goes_on = saver.begin(model)
