@@ -50,6 +50,21 @@ def test_fit_learns_repeats_exactly_and_leaves_the_best_weights(digits, capsys):
     assert sum("epoch" in line for line in lines) <= 30
 
 
+def test_a_training_step_is_traced_once(digits):
+    traced = []
+
+    class Watched(keras.layers.Layer):
+        def call(self, x, training=False):
+            traced.append(training)
+            return x
+
+    inputs = keras.Input((32, 32, 1))
+    x = keras.layers.Flatten()(Watched()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(10, "softmax")(x))
+    training.fit(model, digits, epochs=2, verbose=0)
+    assert traced.count(True) == 1
+
+
 @pytest.mark.parametrize("patience, stopped_at", [(None, None), (3, 4)])
 def test_a_run_ends_early_only_where_patience_is_asked_for(patience, stopped_at):
     best = KeepBest(patience)
