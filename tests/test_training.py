@@ -58,9 +58,8 @@ def test_a_training_step_is_traced_once(digits):
             traced.append(training)
             return x
 
-    inputs = keras.Input((32, 32, 1))
-    x = keras.layers.Flatten()(Watched()(inputs))
-    model = keras.Model(inputs, keras.layers.Dense(10, "softmax")(x))
+    steps = [keras.Input((32, 32, 1)), Watched(), keras.layers.Flatten()]
+    model = keras.Sequential([*steps, keras.layers.Dense(10, "softmax")])
     training.fit(model, digits, epochs=2, verbose=0)
     assert traced.count(True) == 1
 

@@ -113,7 +113,10 @@ def _build(model, batches):
         return tf.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)
 
     images, labels = tf.nest.map_structure(empty, batches.element_spec)[:2]
-    answers = tf.nest.map_structure(empty, model.output)
+    sequential = isinstance(model, keras.Sequential)  # its `output` is not known yet
+    answers = tf.nest.map_structure(
+        empty, model.outputs[0] if sequential else model.output
+    )
     model.optimizer.build(model.trainable_variables)
     model.compute_loss(images, labels, answers)
     model.compute_metrics(images, labels, answers)
