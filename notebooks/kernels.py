@@ -72,8 +72,10 @@ def run(cmd, cwd, env, parent):
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     gc.collect()
     gc.freeze()  # a million objects that no collection has to look at again
+    import pandas as pd
     from ipykernel import kernelapp
 
+    pd.set_option("display.max_columns", 20)  # imported outside a notebook, it has 0
     sys.argv = cmd[2:]
     kernelapp.launch_new_instance(argv=cmd[3:])
 
