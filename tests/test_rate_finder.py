@@ -45,8 +45,10 @@ def test_the_loss_turns_at_the_largest_stable_rate_of_a_quadratic(momentum, stab
         model, points, lowest=lowest, highest=highest, steps=steps, verbose=0
     )
     limit = stable(curvature)
-    turn = table["rate"][table["loss"].idxmin()]
-    assert limit / 1.2 < turn < limit * 1.2
+    # At the bottom the loss is rounding, of which any row may be the lowest. Behind the
+    # limit it grows from there, slowly at first.
+    turn = table["rate"][table["loss"] < 10 * table["loss"].min()].max()
+    assert limit / 1.1 < turn < limit * 1.7
     assert len(table) < steps and "3 times" in table.attrs["stopped"]
     assert 1e-3 < table.attrs["suggestion"] < limit
     # A row is the loss before the step with its rate.
