@@ -131,7 +131,8 @@ def test_run_all_reaches_the_end_of_a_learners_copy(monkeypatch):
     copy = read(copy)
     cells = lint.code_cells(copy)
     [gap] = [i for i, c in enumerate(cells) if "NotImplementedError" in c.source]
-    copy.cells = cells[:1] + cells[gap:]
+    copy.cells = cells[gap:]
+    copy.cells[0].source = f"from cnnkit import exercises\n{cells[gap].source}"
     executed = build.execute(copy)
     said = [
         text for cell in lint.code_cells(executed) for text in lint.output_texts(cell)
