@@ -63,7 +63,7 @@ def test_with_weights_in_the_cache_photographs_get_a_pretrained_network(
         path.parent.mkdir(parents=True, exist_ok=True)
         image = rng.integers(0, 256, (100, 120, 3), dtype="uint8")
         Image.fromarray(image).save(path)
-    arguments = ["train", str(tmp_path / "photos"), "--minutes", "0.1"]
+    arguments = ["train", str(tmp_path / "photos"), "--minutes", "0.03"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     said = capfd.readouterr().out
     assert "120 x 120 pixels" in said and "width 0.25" in said
@@ -75,7 +75,7 @@ def test_without_a_cache_photographs_begin_with_the_weights_of_the_package(
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "empty"))
     out = tmp_path / "run"
-    arguments = ["--image-size", "96", "--minutes", "0.05", "--out", str(out)]
+    arguments = ["--image-size", "96", "--minutes", "0.03", "--out", str(out)]
     assert main(["train", str(colours), *arguments]) == 0
     said = capfd.readouterr().out
     assert "no ImageNet weights are at hand, and those of this package" in said
@@ -87,10 +87,10 @@ def test_settings_are_tried_first_and_the_report_shows_the_trials(
     colours, tmp_path, capfd, clock
 ):
     out = tmp_path / "run"
-    arguments = ["train", str(colours), "--minutes", "0.1", "--tune", "0.15"]
+    arguments = ["train", str(colours), "--minutes", "0.03", "--tune", "0.05"]
     assert main([*arguments, "--out", str(out)]) == 0
     said = capfd.readouterr()
-    assert "trying settings for 9 s" in said.out and "trial 0000" in said.out
+    assert "trying settings for 3 s" in said.out and "trial 0000" in said.out
     assert "retracing" not in said.err
     trials = pd.read_csv(out / "trials.csv")
     assert {"learning_rate", "weight_decay", "dropout", "score"} <= set(trials)
