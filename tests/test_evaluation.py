@@ -413,9 +413,11 @@ def test_looks_at_the_test_part_are_counted():
     images = luck.integers(0, 256, (40, 8, 8, 1), dtype="uint8")
     photos = data.from_arrays(images, np.arange(40) % 2)
     inputs = keras.Input((8, 8, 1))
-    x = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
-    model = keras.Model(inputs, x)
-    for part in ("test", "valid", "test"):
-        evaluation.predict(model, photos, part)
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    for _ in "ab":
+        answers = keras.layers.Dense(2, activation="softmax")(x)
+        model = keras.Model(inputs, answers)
+        for part in ("test", "valid", "train", "test"):
+            evaluation.predict(model, photos, part)
     assert evaluation.times_tested(photos) == 2
     assert evaluation.times_tested(photos.take(photos.rows("test")[1:])) == 0
